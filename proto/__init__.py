@@ -1,0 +1,1 @@
+"""Every contract between processes: .proto files and their generated code, typed values, reasons, endpoints."""

@@ -1,0 +1,84 @@
+"""Where things are: state folder, sockets, and the options of the channels between processes.
+
+A Unix socket path holds at most 107 bytes (sun_path of unix(7) less its NUL), so long state folders get their socket
+under a short runtime folder, named by a digest of the state folder: the default follows from that folder alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from .errors import Refusal, RefusalReason
+
+SOCKET_NAME = "tsched.sock"
+LINK_SOCKET_NAME = "link.sock"
+SOCKET_PATH_LIMIT = 107
+MESSAGE_LIMIT = 8 * 1024 * 1024
+
+CHANNEL_OPTIONS: list[tuple[str, int]] = [
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+]
+SERVER_OPTIONS: list[tuple[str, int]] = [
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+    ("grpc.so_reuseport", 0),
+]
+
+
+def default_state_dir() -> Path:
+    """TSCHED_STATE_DIR, else XDG_STATE_HOME/tsched, else ~/.local/state/tsched."""
+    explicit = os.environ.get("TSCHED_STATE_DIR")
+    if explicit:
+        return Path(explicit).absolute()
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "tsched"
+
+
+def default_config_path() -> Path:
+    """TSCHED_CONFIG, else XDG_CONFIG_HOME/tsched/config.toml, else ~/.config/tsched/config.toml."""
+    explicit = os.environ.get("TSCHED_CONFIG")
+    if explicit:
+        return Path(explicit).absolute()
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "tsched" / "config.toml"
+
+
+def runtime_dir(state_dir: Path) -> Path:
+    """The 0700 folder of the sockets of a state folder: XDG_RUNTIME_DIR (else /tmp/tsched-UID) / tsched-DIGEST."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    root = Path(base) if base and os.path.isdir(base) else Path(f"/tmp/tsched-{os.getuid()}")  # noqa: S108
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(state_dir))).hexdigest()[:12]
+    return root / f"tsched-{digest}"
+
+
+def default_socket(state_dir: Path) -> Path:
+    """The public socket that belongs to a state folder."""
+    return runtime_dir(state_dir) / SOCKET_NAME
+
+
+def link_socket(state_dir: Path) -> Path:
+    """The executors' own socket."""
+    return runtime_dir(state_dir) / LINK_SOCKET_NAME
+
+
+def check_socket_path(path: Path) -> Path:
+    """The path, when it fits into a Unix socket address."""
+    length = len(os.fsencode(path))
+    if length > SOCKET_PATH_LIMIT:
+        raise Refusal(
+            RefusalReason.SOCKET_UNUSABLE,
+            f"socket path is {length} bytes long, at most {SOCKET_PATH_LIMIT} fit: {path}",
+            "choose a shorter path with --socket",
+        )
+    return path
+
+
+def target(socket: Path) -> str:
+    """The gRPC address of a socket path."""
+    return f"unix:{socket}"
