@@ -90,7 +90,7 @@ class Submitted(_message.Message):
     existed: bool
     state: str
     due_at_us: int
-    def __init__(self, id: _Optional[str] = ..., existed: _Optional[bool] = ..., state: _Optional[str] = ..., due_at_us: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., existed: bool = ..., state: _Optional[str] = ..., due_at_us: _Optional[int] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
     __slots__ = ("tasks",)
@@ -154,7 +154,7 @@ class Attempt(_message.Message):
     dropped_bytes: int
     leftovers: int
     truncated: bool
-    def __init__(self, number: _Optional[int] = ..., state: _Optional[str] = ..., executor: _Optional[str] = ..., claimed_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., pid: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., cpu_s: _Optional[float] = ..., peak_bytes: _Optional[int] = ..., lateness_s: _Optional[float] = ..., stdout_bytes: _Optional[int] = ..., stderr_bytes: _Optional[int] = ..., dropped_bytes: _Optional[int] = ..., leftovers: _Optional[int] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    def __init__(self, number: _Optional[int] = ..., state: _Optional[str] = ..., executor: _Optional[str] = ..., claimed_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., pid: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., cpu_s: _Optional[float] = ..., peak_bytes: _Optional[int] = ..., lateness_s: _Optional[float] = ..., stdout_bytes: _Optional[int] = ..., stderr_bytes: _Optional[int] = ..., dropped_bytes: _Optional[int] = ..., leftovers: _Optional[int] = ..., truncated: bool = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("id", "name", "state", "command", "queue", "priority", "created_at_us", "due_at_us", "started_at_us", "finished_at_us", "attempt", "max_attempts", "exit_code", "signal", "reason", "message", "lateness_s", "scheduled_for_us", "schedule", "retry_of", "cwd", "timeout_us", "grace_us", "on_lost", "profile", "umask", "cancel_requested", "attempts", "env_names")
@@ -216,7 +216,7 @@ class Task(_message.Message):
     cancel_requested: bool
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
     env_names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., created_at_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., attempt: _Optional[int] = ..., max_attempts: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., lateness_s: _Optional[float] = ..., scheduled_for_us: _Optional[int] = ..., schedule: _Optional[str] = ..., retry_of: _Optional[str] = ..., cwd: _Optional[str] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., umask: _Optional[int] = ..., cancel_requested: _Optional[bool] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., env_names: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., created_at_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., attempt: _Optional[int] = ..., max_attempts: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., lateness_s: _Optional[float] = ..., scheduled_for_us: _Optional[int] = ..., schedule: _Optional[str] = ..., retry_of: _Optional[str] = ..., cwd: _Optional[str] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., umask: _Optional[int] = ..., cancel_requested: bool = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., env_names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetRequest(_message.Message):
     __slots__ = ("id",)
@@ -304,7 +304,7 @@ class LogsRequest(_message.Message):
     attempt: int
     tail_bytes: int
     tail_lines: int
-    def __init__(self, id: _Optional[str] = ..., follow: _Optional[bool] = ..., stream: _Optional[str] = ..., attempt: _Optional[int] = ..., tail_bytes: _Optional[int] = ..., tail_lines: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., follow: bool = ..., stream: _Optional[str] = ..., attempt: _Optional[int] = ..., tail_bytes: _Optional[int] = ..., tail_lines: _Optional[int] = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("stream", "offset", "data", "gap_bytes", "truncated")
@@ -318,7 +318,7 @@ class Output(_message.Message):
     data: bytes
     gap_bytes: int
     truncated: bool
-    def __init__(self, stream: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., gap_bytes: _Optional[int] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    def __init__(self, stream: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., gap_bytes: _Optional[int] = ..., truncated: bool = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ()
@@ -351,7 +351,7 @@ class StatusResponse(_message.Message):
     executors: _containers.RepeatedCompositeFieldContainer[ExecutorStatus]
     draining: bool
     next_due_at_us: int
-    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_at_us: _Optional[int] = ..., state_dir: _Optional[str] = ..., socket: _Optional[str] = ..., tasks: _Optional[_Mapping[str, int]] = ..., executors: _Optional[_Iterable[_Union[ExecutorStatus, _Mapping]]] = ..., draining: _Optional[bool] = ..., next_due_at_us: _Optional[int] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_at_us: _Optional[int] = ..., state_dir: _Optional[str] = ..., socket: _Optional[str] = ..., tasks: _Optional[_Mapping[str, int]] = ..., executors: _Optional[_Iterable[_Union[ExecutorStatus, _Mapping]]] = ..., draining: bool = ..., next_due_at_us: _Optional[int] = ...) -> None: ...
 
 class ExecutorStatus(_message.Message):
     __slots__ = ("id", "pid", "state", "slots", "running", "version")

@@ -5,7 +5,7 @@ import warnings
 
 from tsched.proto import api_pb2 as tsched_dot_proto_dot_api__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.80.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class TasksStub:
+class TasksStub(object):
     """Tasks: submit work, look at it, change it, follow it.
     """
 
@@ -82,7 +82,7 @@ class TasksStub:
                 _registered_method=True)
 
 
-class TasksServicer:
+class TasksServicer(object):
     """Tasks: submit work, look at it, change it, follow it.
     """
 
@@ -204,7 +204,7 @@ def add_TasksServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class Tasks:
+class Tasks(object):
     """Tasks: submit work, look at it, change it, follow it.
     """
 
@@ -452,7 +452,7 @@ class Tasks:
             _registered_method=True)
 
 
-class ControlStub:
+class ControlStub(object):
     """Control: the service itself.
     """
 
@@ -479,7 +479,7 @@ class ControlStub:
                 _registered_method=True)
 
 
-class ControlServicer:
+class ControlServicer(object):
     """Control: the service itself.
     """
 
@@ -529,7 +529,7 @@ def add_ControlServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class Control:
+class Control(object):
     """Control: the service itself.
     """
 

@@ -50,7 +50,7 @@ class ToExecutor(_message.Message):
     taps: _containers.RepeatedCompositeFieldContainer[Tap]
     drain: bool
     forget: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., runner_acks: _Optional[_Iterable[int]] = ..., chunk_acks: _Optional[_Iterable[_Union[ChunkAck, _Mapping]]] = ..., finish_acks: _Optional[_Iterable[int]] = ..., recalls: _Optional[_Iterable[int]] = ..., stops: _Optional[_Iterable[_Union[Stop, _Mapping]]] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., drain: _Optional[bool] = ..., forget: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., runner_acks: _Optional[_Iterable[int]] = ..., chunk_acks: _Optional[_Iterable[_Union[ChunkAck, _Mapping]]] = ..., finish_acks: _Optional[_Iterable[int]] = ..., recalls: _Optional[_Iterable[int]] = ..., stops: _Optional[_Iterable[_Union[Stop, _Mapping]]] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., drain: bool = ..., forget: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("executor_id", "secret", "version", "pid", "held", "runners", "slots")
@@ -133,7 +133,7 @@ class Assignment(_message.Message):
     profile: str
     output_cap_bytes: int
     tapped: bool
-    def __init__(self, attempt_id: _Optional[int] = ..., task_id: _Optional[str] = ..., number: _Optional[int] = ..., queue: _Optional[str] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., scheduled_for_us: _Optional[int] = ..., profile: _Optional[str] = ..., output_cap_bytes: _Optional[int] = ..., tapped: _Optional[bool] = ...) -> None: ...
+    def __init__(self, attempt_id: _Optional[int] = ..., task_id: _Optional[str] = ..., number: _Optional[int] = ..., queue: _Optional[str] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., scheduled_for_us: _Optional[int] = ..., profile: _Optional[str] = ..., output_cap_bytes: _Optional[int] = ..., tapped: bool = ...) -> None: ...
 
 class Started(_message.Message):
     __slots__ = ("attempt_id", "pid", "start_ticks", "started_at_us")
@@ -163,7 +163,7 @@ class Chunk(_message.Message):
     length: int
     data: bytes
     passing: bool
-    def __init__(self, attempt_id: _Optional[int] = ..., number: _Optional[int] = ..., stream: _Optional[int] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ..., data: _Optional[bytes] = ..., passing: _Optional[bool] = ...) -> None: ...
+    def __init__(self, attempt_id: _Optional[int] = ..., number: _Optional[int] = ..., stream: _Optional[int] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ..., data: _Optional[bytes] = ..., passing: bool = ...) -> None: ...
 
 class ChunkAck(_message.Message):
     __slots__ = ("attempt_id", "number")
@@ -225,7 +225,7 @@ class Tap(_message.Message):
     ON_FIELD_NUMBER: _ClassVar[int]
     attempt_id: int
     on: bool
-    def __init__(self, attempt_id: _Optional[int] = ..., on: _Optional[bool] = ...) -> None: ...
+    def __init__(self, attempt_id: _Optional[int] = ..., on: bool = ...) -> None: ...
 
 class LogLine(_message.Message):
     __slots__ = ("level", "event", "fields")

@@ -5,7 +5,7 @@ import warnings
 
 from tsched.proto import link_pb2 as tsched_dot_proto_dot_link__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.80.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class LinkStub:
+class LinkStub(object):
     """Missing associated documentation comment in .proto file."""
 
     def __init__(self, channel):
@@ -41,7 +41,7 @@ class LinkStub:
                 _registered_method=True)
 
 
-class LinkServicer:
+class LinkServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Attach(self, request_iterator, context):
@@ -66,7 +66,7 @@ def add_LinkServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class Link:
+class Link(object):
     """Missing associated documentation comment in .proto file."""
 
     @staticmethod
