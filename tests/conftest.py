@@ -1,0 +1,91 @@
+"""What every test stands on: nothing it started outlives it, and a failed one shows what its service said."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support import procs
+from support.service import Service
+from support.wait import until
+from support.witness import Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SETTLE_S = 2.0
+SHOWN_LOG_BYTES = 20_000
+
+failed = pytest.StashKey[bool]()
+services = pytest.StashKey[list[Service]]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _subreaper() -> Iterator[None]:
+    """Everything that loses its parent falls to the tests; at the end nothing may be left."""
+    procs.become_subreaper()
+    yield
+    procs.shared.clear()
+    left = procs.sweep()
+    assert not left, f"left at the end of all tests: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(_subreaper: None) -> Iterator[None]:
+    """A test that ends while something it started still runs has failed."""
+    yield
+    try:
+        until(lambda: not procs.ours(), timeout_s=SETTLE_S)
+    except AssertionError:
+        pytest.fail(f"the test left processes behind: {procs.sweep()}", pytrace=False)
+    finally:
+        procs.reap()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed:
+        item.stash[failed] = True
+        for service in item.stash.get(services, []):
+            report.sections.append(("service log", service.log()[-SHOWN_LOG_BYTES:]))
+    return report
+
+
+@contextmanager
+def _service(config: str, request: pytest.FixtureRequest) -> Iterator[Service]:
+    base = Path(tempfile.mkdtemp(prefix="ts-"))
+    service = Service(base, config)
+    item = request.node
+    item.stash.setdefault(services, []).append(service)
+    try:
+        service.start()
+        yield service
+    finally:
+        try:
+            service.close(force=item.stash.get(failed, False) or not service.log_path.exists())
+        finally:
+            shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture
+def make_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
+    """Starts services: `make_service(config="[executors]\\ncount = 1\\n")`."""
+    with ExitStack() as stack:
+        yield lambda config="": stack.enter_context(_service(config, request))
+
+
+@pytest.fixture
+def service(make_service: Callable[..., Service]) -> Service:
+    """A running supervisor on a new state folder; `doctor` must find no problem in it at the end."""
+    return make_service()
+
+
+@pytest.fixture
+def witness(tmp_path: Path) -> Witness:
+    """A file that commands testify to."""
+    return Witness(tmp_path / "witness")
