@@ -1,0 +1,212 @@
+"""config.toml to frozen types. All mistakes are reported at once, each with its line and key.
+
+The shipped config.toml is read first and is the one place of every default; a user's file overrides single keys.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..proto.errors import Refusal, RefusalReason
+from ..proto.profiles import IO_CLASSES, LIMITS, Profile
+
+SHIPPED = Path(__file__).resolve().parent.parent / "config.toml"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+DAY_S = 86_400.0
+PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the service runs with. Field names are `section_key` of config.toml."""
+
+    service_log_level: str
+    service_stop_timeout_s: float
+    executors_count: int
+    executors_slots: int
+    executors_runner_idle_s: float
+    tasks_shell: str
+    tasks_environment: tuple[str, ...]
+    tasks_grace_s: float
+    tasks_timeout_s: float
+    tasks_output_cap_bytes: int
+    store_keep_for_s: float
+    store_keep_finished: int
+    profiles: dict[str, Profile]
+
+    @property
+    def executor_count(self) -> int:
+        """Executor processes to run."""
+        return self.executors_count or min(2, os.cpu_count() or 1)
+
+    @property
+    def slots_per_executor(self) -> int:
+        """Tasks one executor runs at a time."""
+        return self.executors_slots or max(1, 4 * (os.cpu_count() or 1) // self.executor_count)
+
+
+# A check returns what is wrong with a value, or None.
+Check = Callable[[Any], str | None]
+
+
+def _number(least: float, most: float) -> Check:
+    def check(value: Any) -> str | None:
+        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return None if good and least <= value <= most else f"must be a number from {least:g} to {most:g}"
+
+    return check
+
+
+def _whole(least: int, most: int) -> Check:
+    def check(value: Any) -> str | None:
+        good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        return None if good else f"must be a whole number from {least} to {most}"
+
+    return check
+
+
+def _one_of(*words: str) -> Check:
+    def check(value: Any) -> str | None:
+        return None if value in words else f"must be one of {', '.join(words)}"
+
+    return check
+
+
+def _path(value: Any) -> str | None:
+    return (
+        None if isinstance(value, str) and value.startswith("/") and "\0" not in value else "must be an absolute path"
+    )
+
+
+def _names(value: Any) -> str | None:
+    good = isinstance(value, list) and all(isinstance(name, str) and name and "=" not in name for name in value)
+    return None if good else "must be a list of variable names"
+
+
+def _processors(value: Any) -> str | None:
+    good = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value)
+    return None if good else "must be a list of processor numbers"
+
+
+def _limits(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return "must be a table of limits"
+    for name, limit in value.items():
+        if name not in LIMITS:
+            return f"has no limit named {name}; there are {', '.join(LIMITS)}"
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+            return f"has a bad {name}: must be a whole number, 0 or more"
+    return None
+
+
+SECTIONS: dict[str, dict[str, Check]] = {
+    "service": {"log_level": _one_of(*LOG_LEVELS), "stop_timeout_s": _number(0, DAY_S)},
+    "executors": {"count": _whole(0, 64), "slots": _whole(0, 1024), "runner_idle_s": _number(0.1, DAY_S)},
+    "tasks": {
+        "shell": _path,
+        "environment": _names,
+        "grace_s": _number(0, DAY_S),
+        "timeout_s": _number(0, 3650 * DAY_S),
+        "output_cap_bytes": _whole(65_536, 1 << 34),
+    },
+    "store": {"keep_for_s": _number(60, 36_500 * DAY_S), "keep_finished": _whole(1, 100_000_000)},
+}
+PROFILE: dict[str, Check] = {
+    "nice": _whole(0, 19),
+    "io_class": _one_of(*IO_CLASSES),
+    "io_level": _whole(0, 7),
+    "cpu_affinity": _processors,
+    "limits": _limits,
+}
+
+
+def load(path: Path | None) -> Config:
+    """Read the shipped defaults and over them the file at `path`. Raises Refusal BAD_CONFIG naming every mistake."""
+    values = tomllib.loads(SHIPPED.read_text("utf-8"))
+    if path is not None:
+        _merge(values, _read(path))
+    return _freeze(values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text("utf-8")
+        values = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise _refusal(f"cannot read {path}: {reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise _refusal(f"{path}: {error}") from None
+    mistakes = [f"line {_line_of(text, where)}: {where} {what}" for where, what in _mistakes(values)]
+    if mistakes:
+        raise _refusal(f"{path}: {'; '.join(mistakes)}")
+    return values
+
+
+def _refusal(message: str) -> Refusal:
+    return Refusal(RefusalReason.BAD_CONFIG, message, "the shipped config.toml explains every key")
+
+
+def _mistakes(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for section, content in values.items():
+        if section == "profiles" and isinstance(content, dict):
+            for name, profile in content.items():
+                yield from _profile_mistakes(name, profile)
+        elif section not in SECTIONS:
+            yield section, f"is unknown; there are {', '.join(SECTIONS)}, profiles"
+        else:
+            yield from _table_mistakes(section, content, SECTIONS[section])
+
+
+def _profile_mistakes(name: str, profile: Any) -> Iterator[tuple[str, str]]:
+    if not PROFILE_NAME.fullmatch(name):
+        yield f"profiles.{name}", "is no name for a profile: letters, digits, _ and - only"
+    yield from _table_mistakes(f"profiles.{name}", profile, PROFILE)
+
+
+def _table_mistakes(where: str, content: Any, checks: dict[str, Check]) -> Iterator[tuple[str, str]]:
+    if not isinstance(content, dict):
+        yield where, "must be a table"
+        return
+    for key, value in content.items():
+        if key not in checks:
+            yield f"{where}.{key}", f"is unknown; there are {', '.join(checks)}"
+        elif wrong := checks[key](value):
+            yield f"{where}.{key}", wrong
+
+
+def _line_of(text: str, where: str) -> int:
+    """Line of a dotted key, found in the text because tomllib does not keep it; the section's when in doubt."""
+    section, _, key = where.rpartition(".")
+    current, best = "", 1
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[([^\]]+)\]", line):
+            current = header[1].strip()
+            best = number if current in (where, section) else best
+        elif current == section and re.match(rf"\s*\"?{re.escape(key)}\"?\s*[=.]", line):
+            return number
+    return best
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
+    for section, content in over.items():
+        target = base.setdefault(section, {})
+        if section == "profiles":
+            for name, profile in content.items():
+                target[name] = {**target.get(name, {}), **profile}
+        else:
+            target.update(content)
+
+
+def _freeze(values: dict[str, Any]) -> Config:
+    profiles = {name: Profile.of_dict({"name": name, **profile}) for name, profile in values.pop("profiles").items()}
+    flat = {f"{section}_{key}": value for section, content in values.items() for key, value in content.items()}
+    flat["tasks_environment"] = tuple(flat["tasks_environment"])
+    return Config(profiles=profiles, **flat)

@@ -1,0 +1,141 @@
+"""Gives ready tasks to free executors, and makes scheduled tasks ready when they are due.
+
+Nothing is polled: the desk works when something became ready, a place became free, or the alarm rang.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from ..proto.clock import Clock
+from ..proto.errors import Refusal
+from ..store import Store, claims, tasks
+from ..store.db import Db
+from . import durable, log, planner, reports
+from .alarm import Alarm
+from .session import Session
+from .taps import Taps
+
+AlarmMaker = Callable[[Callable[[], None]], Alarm]
+
+
+class Desk:
+    """Matches what is ready with who is free."""
+
+    def __init__(self, store: Store, clock: Clock, taps: Taps, make_alarm: AlarmMaker) -> None:
+        self._store = store
+        self._clock = clock
+        self._taps = taps
+        self._sessions: dict[str, Session] = {}
+        self._lanes: dict[str, int] = {}
+        """Queues that may hold ready tasks, and how often each was said to."""
+        self._working = False
+        self._open = False
+        self._background: set[asyncio.Task[None]] = set()
+        self.next_due_us: int | None = None
+        self._alarm = make_alarm(self._rung)
+
+    async def open(self) -> None:
+        """Begin: look what is due and what is ready, and go on by itself from then on."""
+        self._open = True
+        await self.look()
+
+    def close(self) -> None:
+        """Give out nothing any more."""
+        self._open = False
+
+    def end(self) -> None:
+        """Close, and give the alarm back."""
+        self.close()
+        self._alarm.close()
+
+    def join(self, session: Session) -> None:
+        """Count an executor's free places from now on."""
+        self._sessions[session.executor] = session
+
+    def leave(self, session: Session) -> None:
+        """Count an executor's free places no more."""
+        if self._sessions.get(session.executor) is session:
+            del self._sessions[session.executor]
+
+    def ready(self, queue: str) -> None:
+        """Note that something in this queue became ready."""
+        self._lanes[queue] = self._lanes.get(queue, 0) + 1
+        self.kick()
+
+    def scheduled(self, due_us: int) -> None:
+        """Note that something will be due then."""
+        if self.next_due_us is None or due_us < self.next_due_us:
+            self.next_due_us = due_us
+            self._alarm.set(due_us)
+
+    def kick(self) -> None:
+        """Give out what can be given out."""
+        if self._open and not self._working and self._lanes:
+            self._working = True
+            self._spawn(self._work())
+
+    def _spawn(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _rung(self) -> None:
+        if self._open:
+            self._spawn(self.look())
+
+    async def look(self) -> None:
+        """Make ready what is due, and see which queues hold something ready."""
+        lanes, next_due_us = await durable.insist(lambda: self._store.write(self._make_due_ready))
+        self.next_due_us = next_due_us
+        self._alarm.set(next_due_us)
+        for lane in lanes:
+            self.ready(lane)
+
+    def _make_due_ready(self, db: Db) -> tuple[list[str], int | None]:
+        tasks.promote(db, now_us=self._clock.now_us())
+        return claims.queues_with_ready(db), tasks.next_due(db)
+
+    async def _work(self) -> None:
+        try:
+            while self._open and self._lanes:
+                offers = planner.offers({name: session.credits for name, session in self._sessions.items()})
+                if not offers:
+                    return
+                await self._serve(next(iter(self._lanes)), offers)
+        except Refusal as refusal:
+            log.get().error("claim_failed", reason=refusal.reason, retry_after_s=durable.RETRY_AFTER_S)
+            asyncio.get_running_loop().call_later(durable.RETRY_AFTER_S, self.kick)
+        finally:
+            self._working = False
+
+    async def _serve(self, lane: str, offers: list[tuple[str, int]]) -> None:
+        """Claim from one queue for every offer; move the queue to the end, or off the list when it ran dry."""
+        told = self._lanes[lane]
+        claimed = await asyncio.gather(*(self._claim(self._sessions[name], lane, places) for name, places in offers))
+        more = sum(claimed) == sum(places for _, places in offers) or self._lanes[lane] != told
+        told = self._lanes.pop(lane)
+        if more:
+            self._lanes[lane] = told
+
+    async def _claim(self, session: Session, lane: str, places: int) -> int:
+        session.credits -= places
+        claimed = 0
+        try:
+            command = partial(claims.claim, executor=session.executor, queue=lane, limit=places)
+            rows = await asyncio.wrap_future(self._store.write(lambda db: command(db, now_us=self._clock.now_us())))
+            claimed = len(rows)
+        finally:
+            session.credits += places - claimed
+        if session.closed.is_set():
+            await self._take_back(session, [row.attempt_id for row in rows])
+        else:
+            session.assign(reports.assignment(row, tapped=self._taps.get(row.task_id) is not None) for row in rows)
+        return claimed
+
+    async def _take_back(self, session: Session, attempt_ids: list[int]) -> None:
+        """Nobody was told of these claims: the stream broke before."""
+        command = partial(claims.returned, attempt_ids=attempt_ids, executor=session.executor)
+        await durable.insist(lambda: self._store.write(command))

@@ -1,0 +1,23 @@
+"""What the ending of an attempt means to those who wait: its followers, and the desk when the task goes on."""
+
+from __future__ import annotations
+
+from ..proto.values import TaskState
+from ..store import model
+from . import log
+from .desk import Desk
+from .news import News
+
+
+def announce(end: model.Ended, desk: Desk, news: News) -> None:
+    """Log the end, wake the followers, and have the task's next attempt seen to."""
+    task = end.row
+    logger = log.get(task=end.task_id, attempt=task.attempt)
+    logger.info(
+        "attempt_ended", task_state=task.state, reason=task.reason, exit_code=task.exit_code, signal=task.signal
+    )
+    if task.state == TaskState.READY:
+        desk.ready(task.queue)
+    elif task.state in (TaskState.SCHEDULED, TaskState.RETRYING):
+        desk.scheduled(task.due_at_us)
+    news.ring(end.task_id)

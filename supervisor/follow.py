@@ -1,0 +1,137 @@
+"""A task's output for a reader: from the store at the reader's own pace, live until the end.
+
+Chunks are numbered over both streams; offsets count per stream, so a reader knows what it has
+seen and what was not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+
+from ..proto import api_pb2
+from ..proto.sealing import Sealer
+from ..proto.values import AttemptState, Stream, TaskState
+from ..store import Store, model, output, tasks
+from .news import News
+from .taps import Tap
+
+CHUNKS_AT_ONCE = 64
+
+
+class Reader:
+    """Reads one attempt's output in order."""
+
+    def __init__(
+        self, store: Store, sealer: Sealer, attempt_id: int, *, number: int = 0, lenient: bool = False
+    ) -> None:
+        """Begin behind chunk `number`; `lenient`: what lies before the first chunk read is no gap."""
+        self._store = store
+        self._sealer = sealer
+        self._attempt_id = attempt_id
+        self._number = number
+        self._lenient = lenient
+        self._seen: dict[int, int] = {}
+
+    async def stored(self) -> list[api_pb2.Output]:
+        """Read what is kept behind what was read; empty when there is nothing now."""
+        query = partial(output.read_chunks, attempt_id=self._attempt_id, after=self._number, limit=CHUNKS_AT_ONCE)
+        rows = await asyncio.wrap_future(self._store.read_output(query))
+        pieces = []
+        for row in rows:
+            self._number = row.number
+            data = self._sealer.open(row.attempt_id, row.number, row.stream, row.data)
+            pieces.append(self.piece(row.stream, row.offset, data))
+        return [piece for piece in pieces if piece is not None]
+
+    def piece(self, stream: int, offset: int, data: bytes) -> api_pb2.Output | None:
+        """The part of a chunk that was not seen yet, with the gap before it."""
+        first = 0 if not self._lenient else offset
+        seen = self._seen.get(stream, first)
+        fresh = data[max(0, seen - offset) :]
+        if not fresh:
+            return None
+        begin = max(seen, offset)
+        self._seen[stream] = begin + len(fresh)
+        return api_pb2.Output(stream=Stream(stream).word, offset=begin, data=fresh, gap_bytes=begin - seen)
+
+
+class Follower:
+    """Follows a task over its attempts to its end."""
+
+    def __init__(self, store: Store, sealer: Sealer, news: News) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._news = news
+
+    async def row(self, task_id: str) -> model.TaskRow:
+        """The task as it is now. Raises Refusal NO_SUCH_TASK."""
+        return await asyncio.wrap_future(self._store.read(partial(tasks.get, id=task_id)))
+
+    async def attempts(self, task_id: str) -> list[model.AttemptRow]:
+        """Every attempt of a task, oldest first."""
+        return await asyncio.wrap_future(self._store.read(partial(tasks.attempts_of, id=task_id)))
+
+    async def attempt(self, task_id: str, number: int) -> model.AttemptRow | None:
+        """The attempt of this number; 0: the newest; None when there is none."""
+        rows = await self.attempts(task_id)
+        return next((row for row in reversed(rows) if number in (0, row.number)), None)
+
+    async def until_final(self, task_id: str, bell: asyncio.Event) -> model.TaskRow:
+        """Wait until the task is final."""
+        while True:
+            bell.clear()
+            row = await self.row(task_id)
+            if TaskState(row.state).final:
+                return row
+            await bell.wait()
+
+    async def follow(
+        self, task_id: str, bell: asyncio.Event, tap: Tap | None = None, begin: Reader | None = None
+    ) -> AsyncIterator[api_pb2.Output]:
+        """Everything every attempt from the newest one on writes, until the task is final."""
+        done = 0
+        while True:
+            bell.clear()
+            attempt = await self.attempt(task_id, 0)
+            if attempt is not None and attempt.attempt_id > done:
+                reader = begin or Reader(self._store, self._sealer, attempt.attempt_id)
+                async for piece in self._attempt(reader, attempt, task_id, bell, tap):
+                    yield piece
+                begin, done = None, attempt.attempt_id
+            elif TaskState((await self.row(task_id)).state).final:
+                return
+            else:
+                await bell.wait()
+
+    async def _attempt(
+        self, reader: Reader, attempt: model.AttemptRow, task_id: str, bell: asyncio.Event, tap: Tap | None
+    ) -> AsyncIterator[api_pb2.Output]:
+        """One attempt's output to its end. Its state is read before its output: a final one hides nothing behind it."""
+        while True:
+            bell.clear()
+            now = await self.attempt(task_id, attempt.number)
+            async for piece in self._available(reader, tap):
+                yield piece
+            if now is None or AttemptState(now.state).final:
+                if now is not None and now.truncated:
+                    yield api_pb2.Output(stream="out", truncated=True)
+                return
+            await bell.wait()
+
+    async def _available(self, reader: Reader, tap: Tap | None) -> AsyncIterator[api_pb2.Output]:
+        """What is kept comes first, then what only passes: that is the order in which it was written."""
+        while True:
+            pieces = await reader.stored()
+            for piece in pieces:
+                yield piece
+            if pieces:
+                continue
+            chunk = tap.take() if tap is not None else None
+            if chunk is None:
+                return
+            data = self._sealer.open(chunk.attempt_id, chunk.number, chunk.stream, chunk.data)
+            piece = reader.piece(chunk.stream, chunk.offset, data)
+            if piece is not None:
+                yield piece

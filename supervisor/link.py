@@ -1,0 +1,181 @@
+"""The executors' service: one stream each. Reports become durable, then they are acknowledged.
+
+Order within an executor's reports: its runners, then output, then starts, returns and finishes in one transaction; so
+an acknowledged finish has all its output behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import grpc
+
+from ..proto import link_pb2, link_pb2_grpc
+from ..proto.clock import Clock
+from ..proto.values import EndReason
+from ..store import Store, claims, executors, model, output
+from ..store.db import Db
+from . import durable, log, reports
+from .desk import Desk
+from .ends import announce
+from .news import News
+from .pool import Pool
+from .session import Session
+from .taps import Taps
+
+
+class Link(link_pb2_grpc.LinkServicer):
+    """Serves attached executors."""
+
+    def __init__(self, *, store: Store, clock: Clock, desk: Desk, pool: Pool, taps: Taps, news: News) -> None:
+        self._store = store
+        self._clock = clock
+        self._desk = desk
+        self._pool = pool
+        self._taps = taps
+        self._news = news
+
+    async def Attach(  # noqa: N802 - the name is the contract's
+        self, requests: AsyncIterator[link_pb2.FromExecutor], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> None:
+        """Serve one executor until its stream ends and everything it reported is durable."""
+        hello = (await anext(aiter(requests))).hello
+        if not await self._authentic(hello):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such executor, or not its secret")
+        session = Session(hello.executor_id, hello.slots)
+        await self._welcome(session, hello)
+        helpers = [asyncio.ensure_future(self._send(session, context)), asyncio.ensure_future(self._keep(session))]
+        self._pool.attached(session)
+        self._desk.join(session)
+        try:
+            async for message in requests:
+                self._take(session, message)
+        finally:
+            self._desk.leave(session)
+            session.close()
+            await asyncio.shield(session.stored.wait())
+            for helper in helpers:
+                helper.cancel()
+            self._pool.detached(session)
+
+    async def _authentic(self, hello: link_pb2.Hello) -> bool:
+        row = await asyncio.wrap_future(self._store.read(partial(executors.executor, id=hello.executor_id)))
+        if row is None or row.state != "present" or row.pid != hello.pid:
+            return False
+        return hmac.compare_digest(row.secret_hash, hashlib.sha256(hello.secret.encode()).digest())
+
+    async def _welcome(self, session: Session, hello: link_pb2.Hello) -> None:
+        """Agree on what the executor holds; what was claimed for it and never reached it is ready again."""
+        live = await durable.insist(lambda: self._store.write(partial(self._reconcile, hello=hello)))
+        held = set(hello.held)
+        session.tasks = {each.attempt_id: each.task_id for each in live}
+        session.tell(
+            welcome=link_pb2.Welcome(),
+            runner_acks=[runner.pid for runner in hello.runners],
+            forget=[attempt_id for attempt_id in held if attempt_id not in session.tasks],
+            stops=[_stop(each.attempt_id, each.grace_us) for each in live if each.cancel],
+            taps=[
+                link_pb2.Tap(attempt_id=each.attempt_id, on=self._taps.get(each.task_id) is not None) for each in live
+            ],
+        )
+
+    def _reconcile(self, db: Db, *, hello: link_pb2.Hello) -> list[model.LiveAttempt]:
+        executor, held = hello.executor_id, set(hello.held)
+        executors.runner_up(db, executor=executor, runners=_runners(hello.runners), now_us=self._clock.now_us())
+        live = claims.live_attempts(db, executor=executor)
+        missing = [each.attempt_id for each in live if each.attempt_id not in held]
+        if missing:
+            claims.returned(db, attempt_ids=missing, executor=executor)
+        return [each for each in live if each.attempt_id in held]
+
+    async def _send(self, session: Session, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        while True:
+            await context.write(await session.next_message())
+
+    def _take(self, session: Session, message: link_pb2.FromExecutor) -> None:
+        if message.claim:
+            session.credits += message.claim
+            self._desk.kick()
+        for line in message.logs:
+            log.get(executor=session.executor).log(log.level(line.level), line.event, **line.fields)
+        session.report(message)
+
+    async def _keep(self, session: Session) -> None:
+        while True:
+            told = await session.next_reports()
+            await self._keep_runners(session, told)
+            await self._keep_output(session, told)
+            await self._keep_ends(session, told)
+
+    async def _keep_runners(self, session: Session, told: link_pb2.FromExecutor) -> None:
+        if not told.runners:
+            return
+        command = partial(executors.runner_up, executor=session.executor, runners=_runners(told.runners))
+        await durable.insist(lambda: self._store.write(lambda db: command(db, now_us=self._clock.now_us())))
+        session.tell(runner_acks=[runner.pid for runner in told.runners])
+
+    async def _keep_output(self, session: Session, told: link_pb2.FromExecutor) -> None:
+        kept = [chunk for chunk in told.chunks if not chunk.passing]
+        if kept:
+            rows = [reports.chunk_row(chunk) for chunk in kept]
+            await durable.insist(lambda: self._store.write_output(partial(output.append, chunks=rows)))
+            newest = {chunk.attempt_id: chunk.number for chunk in kept}
+            session.tell(chunk_acks=[link_pb2.ChunkAck(attempt_id=key, number=n) for key, n in newest.items()])
+        for chunk in told.chunks:
+            if chunk.passing:
+                self._pass_on(session, chunk)
+        for task_id in {session.tasks.get(chunk.attempt_id, "") for chunk in told.chunks}:
+            self._news.ring(task_id)
+
+    def _pass_on(self, session: Session, chunk: link_pb2.Chunk) -> None:
+        def acknowledge() -> None:
+            session.tell(chunk_acks=[link_pb2.ChunkAck(attempt_id=chunk.attempt_id, number=chunk.number)])
+
+        tap = self._taps.get(session.tasks.get(chunk.attempt_id, ""))
+        if tap is None:
+            acknowledge()
+        else:
+            tap.give(chunk, acknowledge)
+
+    async def _keep_ends(self, session: Session, told: link_pb2.FromExecutor) -> None:
+        if not (told.started or told.finished or told.returned or told.kept):
+            return
+        ended, ready_again = await durable.insist(lambda: self._store.write(partial(self._store_ends, session, told)))
+        for attempt_id in told.returned:
+            session.tasks.pop(attempt_id, None)
+            session.recalled(attempt_id, back=True)
+        for attempt_id in told.kept:
+            session.recalled(attempt_id, back=False)
+        for finish in told.finished:
+            session.forget(finish.attempt_id)
+        if told.finished:
+            session.tell(finish_acks=[finish.attempt_id for finish in told.finished])
+        for end in ended:
+            announce(end, self._desk, self._news)
+        for task_id in ready_again:
+            self._news.ring(task_id)
+        if ready_again:
+            await self._desk.look()
+
+    def _store_ends(self, session: Session, told: link_pb2.FromExecutor, db: Db) -> tuple[list[model.Ended], list[str]]:
+        executor = session.executor
+        claims.started(db, reports=[reports.start_report(executor, each) for each in told.started])
+        returned = claims.returned(db, attempt_ids=list(told.returned), executor=executor) if told.returned else []
+        ended = claims.finished(db, reports=[reports.finish_report(executor, each) for each in told.finished])
+        return ended, returned
+
+
+def _stop(attempt_id: int, grace_us: int) -> link_pb2.Stop:
+    return link_pb2.Stop(attempt_id=attempt_id, state="cancelled", reason=EndReason.CANCELLED, grace_us=grace_us)
+
+
+def _runners(told: Any) -> list[model.RunnerRow]:
+    return [
+        model.RunnerRow(pid=each.pid, start_ticks=each.start_ticks, mount_namespace=each.mount_namespace)
+        for each in told
+    ]

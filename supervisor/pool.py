@@ -1,0 +1,292 @@
+"""The executors: started, watched, replaced; after a restart, met again.
+
+An executor's life and its stream are two things: the stream may break and come back, only the process's death (told by
+its pidfd) ends its attempts, and only after everything it started is proven gone. This module is the one import
+boundary between the planner's side and where work runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from .. import __version__
+from ..proto import procs
+from ..proto.clock import Clock
+from ..proto.values import EndReason
+from ..store import Store, claims, executors, model
+from . import durable, log
+from .config import Config
+from .session import Session
+
+# An executor that lived shorter than this is not replaced at once: restarting it in a circle helps nobody.
+SHORT_LIFE_US = 1_000_000
+RESPAWN_DELAY_S = 1.0
+SWEEP_S = 10.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """One executor process, ours by birth or by adoption."""
+
+    row: model.ExecutorRow
+    pidfd: int
+    process: subprocess.Popen[bytes] | None = None
+    session: Session | None = None
+    leaving: bool = False
+    """Takes no new work: of another version, or told to go."""
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def state(self) -> str:
+        """For status: `attached`, `starting` (never seen yet) or `detached`."""
+        if self.session is not None:
+            return "attached"
+        return "starting" if self.process is not None else "detached"
+
+
+class Pool:
+    """Keeps the configured number of executors at work."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        config: Config,
+        *,
+        link_socket: Path,
+        public_socket: Path,
+        ended: Callable[[model.Ended], None],
+    ) -> None:
+        """Call `ended` with every attempt that a dead executor leaves behind."""
+        self._store = store
+        self._clock = clock
+        self._config = config
+        self._link_socket = link_socket
+        self._public_socket = public_socket
+        self._ended = ended
+        self.closed = False
+        # A sweep takes children that it does not know for leftovers: nothing is started meanwhile.
+        self._changing = asyncio.Lock()
+        self._background: set[asyncio.Task[None]] = set()
+        self.members: dict[str, Member] = {}
+
+    async def start(self) -> None:
+        """Meet the executors of a former supervisor, then start those that are missing."""
+        rows = await asyncio.wrap_future(self._store.read(executors.present_executors))
+        async with self._changing:
+            for row in rows:
+                await self._meet(row)
+            await self._fill()
+
+    def close(self) -> None:
+        """Start no executor any more."""
+        self.closed = True
+
+    def attached(self, session: Session) -> None:
+        """Note an executor's stream."""
+        member = self.members[session.executor]
+        member.session = session
+        if member.leaving:
+            session.tell(drain=True)
+
+    def detached(self, session: Session) -> None:
+        """Note the end of an executor's stream; its work may go on."""
+        member = self.members.get(session.executor)
+        if member is not None and member.session is session:
+            member.session = None
+
+    def session_of(self, executor: str | None) -> Session | None:
+        """The stream of an executor, when it has one now."""
+        member = self.members.get(executor or "")
+        return member.session if member else None
+
+    def running(self) -> list[str]:
+        """The tasks that attached executors have been given and not finished."""
+        return [
+            task_id for member in self.members.values() if member.session for task_id in member.session.tasks.values()
+        ]
+
+    def dismiss(self) -> None:
+        """Tell every executor to leave when it is idle."""
+        for member in self.members.values():
+            member.leaving = True
+            if member.session is not None:
+                member.session.tell(drain=True)
+
+    def kill(self) -> None:
+        """End every executor that is still there, at once."""
+        for member in self.members.values():
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
+
+    async def all_gone(self, *, idle_only: bool) -> None:
+        """Wait until every executor (or every one without work) is gone and its attempts are settled."""
+        for member in list(self.members.values()):
+            if not (idle_only and (member.session is None or member.session.tasks)):
+                await member.gone.wait()
+
+    def end(self) -> None:
+        """Let go of those that are still there; they go on without us."""
+        for member in self.members.values():
+            asyncio.get_running_loop().remove_reader(member.pidfd)
+            os.close(member.pidfd)
+        self.members.clear()
+
+    async def _meet(self, row: model.ExecutorRow) -> None:
+        """Watch a former supervisor's executor that lives; settle the attempts of one that does not."""
+        pidfd = _pidfd_of(row)
+        if pidfd is None:
+            await self._settle(row)
+            return
+        member = Member(row=row, pidfd=pidfd, leaving=row.version != __version__)
+        self._watch(member)
+        log.get(executor=row.id).info("executor_found", pid=row.pid, version=row.version)
+
+    async def _fill(self) -> None:
+        while (
+            not self.closed
+            and sum(not member.leaving for member in self.members.values()) < self._config.executor_count
+        ):
+            await self._spawn()
+
+    async def _spawn(self) -> None:
+        executor, secret = secrets.token_hex(16), secrets.token_hex(32)
+        boot_reading, boot_writing = os.pipe()
+        log_reading, log_writing = os.pipe()
+        process = subprocess.Popen(  # noqa: ASYNC220 - a vfork; it blocks for a millisecond
+            [sys.executable, "-P", "-m", "tsched.executor", "--boot-fd", str(boot_reading)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log_writing,
+            pass_fds=(boot_reading,),
+            env=_environment(),
+            start_new_session=True,
+        )
+        os.close(boot_reading)
+        os.close(log_writing)
+        log.LineReader(log_reading, lambda line: log.get(executor=executor).warning("executor_stderr", text=line))
+        row = self._row(executor, secret, process.pid)
+        self._watch(Member(row=row, pidfd=os.pidfd_open(process.pid), process=process))
+        await durable.insist(lambda: self._store.write(partial(executors.register, row=row)))
+        # Only now does it learn who it is: what it does from here on, a later supervisor can find out.
+        with os.fdopen(boot_writing, "w") as boot:
+            json.dump(self._boot(executor, secret), boot)
+        log.get(executor=executor).info("executor_started", pid=process.pid)
+
+    def _row(self, executor: str, secret: str, pid: int) -> model.ExecutorRow:
+        return model.ExecutorRow(
+            id=executor,
+            secret_hash=hashlib.sha256(secret.encode()).digest(),
+            pid=pid,
+            start_ticks=procs.start_ticks(pid) or 0,
+            boot_id=procs.boot_id(),
+            version=__version__,
+            started_at_us=self._clock.now_us(),
+            state="present",
+        )
+
+    def _boot(self, executor: str, secret: str) -> dict[str, object]:
+        return {
+            "executor_id": executor,
+            "secret": secret,
+            "link": str(self._link_socket),
+            "socket": str(self._public_socket),
+            "slots": self._config.slots_per_executor,
+            "shell": self._config.tasks_shell,
+            "runner_idle_s": self._config.executors_runner_idle_s,
+            "profiles": [profile.as_dict() for profile in self._config.profiles.values()],
+            "version": __version__,
+        }
+
+    def _watch(self, member: Member) -> None:
+        self.members[member.row.id] = member
+        asyncio.get_running_loop().add_reader(member.pidfd, self._died, member)
+
+    def _died(self, member: Member) -> None:
+        asyncio.get_running_loop().remove_reader(member.pidfd)
+        os.close(member.pidfd)
+        if member.process is not None:
+            member.process.wait()
+        task = asyncio.ensure_future(self._bury(member))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _bury(self, member: Member) -> None:
+        """What it still told us counts; then its tree is ended, its attempts are settled, and it is replaced."""
+        session = member.session
+        if session is not None:
+            await session.closed.wait()
+            await session.stored.wait()
+        code = member.process.returncode if member.process else None
+        log.get(executor=member.row.id).info("executor_gone", pid=member.row.pid, code=code)
+        async with self._changing:
+            del self.members[member.row.id]
+            await self._settle(member.row)
+            member.gone.set()
+            if not self.closed and self._clock.now_us() - member.row.started_at_us < SHORT_LIFE_US:
+                await asyncio.sleep(RESPAWN_DELAY_S)
+            await self._fill()
+
+    async def _settle(self, row: model.ExecutorRow) -> None:
+        """End whatever a dead executor left, then its attempts. Tries until everything is proven gone."""
+        same_boot = row.boot_id == procs.boot_id()
+        if same_boot:
+            await self._sweep(row)
+        reason = EndReason.EXECUTOR_DIED if same_boot else EndReason.MACHINE_RESTARTED
+        for end in await durable.insist(lambda: self._store.write(partial(self._lose, row=row, reason=reason))):
+            self._ended(end)
+
+    async def _sweep(self, row: model.ExecutorRow) -> None:
+        runners = await asyncio.wrap_future(self._store.read(partial(executors.runners_of, executor=row.id)))
+        namespaces = {runner.mount_namespace for runner in runners if runner.mount_namespace}
+        ours = {member.row.pid for member in self.members.values()}
+        while True:
+            end = partial(procs.end_marked, row.id, namespaces, own_children=True, known=ours, timeout_s=SWEEP_S)
+            survivors = await asyncio.to_thread(end)
+            if not survivors:
+                return
+            log.get(executor=row.id).error("processes_will_not_die", pids=survivors)
+
+    def _lose(self, db: object, *, row: model.ExecutorRow, reason: EndReason) -> list[model.Ended]:
+        now_us = self._clock.now_us()
+        ends = claims.lose(db, executor=row.id, reason=reason, message=_LOST[reason], now_us=now_us)  # type: ignore[arg-type]
+        executors.gone(db, id=row.id, now_us=now_us)  # type: ignore[arg-type]
+        return ends
+
+
+_LOST = {
+    EndReason.EXECUTOR_DIED: "its executor died; everything it had started was ended",
+    EndReason.MACHINE_RESTARTED: "the machine restarted while it ran",
+}
+
+
+def _pidfd_of(row: model.ExecutorRow) -> int | None:
+    """A handle on exactly this process; None when it is gone, whoever has its pid now."""
+    if row.boot_id != procs.boot_id():
+        return None
+    try:
+        pidfd = os.pidfd_open(row.pid)
+    except ProcessLookupError:
+        return None
+    if procs.start_ticks(row.pid) == row.start_ticks and procs.alive(row.pid):
+        return pidfd
+    os.close(pidfd)
+    return None
+
+
+def _environment() -> dict[str, str]:
+    """What an executor needs of ours: nothing that could change how Python or the loader works."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR")
+    return {name: os.environ[name] for name in kept if name in os.environ}

@@ -1,0 +1,167 @@
+"""The service as a whole: its parts wired in order, and stopped in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from ..proto import api_pb2_grpc, endpoint, link_pb2_grpc
+from ..proto.clock import SECOND_US, Clock
+from ..proto.errors import Refusal
+from ..proto.sealing import PlainSealer
+from ..proto.values import EndReason
+from ..store import Store, model
+from . import log
+from .alarm import WallAlarm
+from .api import Tasks
+from .config import Config
+from .control import Control
+from .desk import Desk
+from .ends import announce
+from .link import Link
+from .news import News
+from .pool import Pool
+from .taps import Taps
+
+SERVICES = ("tsched.v1.Tasks", "tsched.v1.Control")
+# A tree that was killed is gone within this; an executor that is idle has left within this.
+SETTLE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where the service lives."""
+
+    state_dir: Path
+    socket: Path
+    link_socket: Path
+
+
+class Service:
+    """One running supervisor."""
+
+    def __init__(self, store: Store, clock: Clock, config: Config, paths: Paths) -> None:
+        loop = asyncio.get_running_loop()
+        self._config = config
+        self._paths = paths
+        self._news = News()
+        taps = Taps()
+        self._desk = Desk(store, clock, taps, partial(WallAlarm, loop))
+        self._pool = Pool(
+            store,
+            clock,
+            config,
+            link_socket=paths.link_socket,
+            public_socket=paths.socket,
+            ended=self._attempt_ended,
+        )
+        self._tasks = Tasks(
+            store=store,
+            sealer=PlainSealer(),
+            clock=clock,
+            config=config,
+            desk=self._desk,
+            pool=self._pool,
+            taps=taps,
+            news=self._news,
+        )
+        control = Control(
+            store=store,
+            clock=clock,
+            config=config,
+            desk=self._desk,
+            pool=self._pool,
+            state_dir=paths.state_dir,
+            socket=paths.socket,
+            shutdown=self.down,
+        )
+        self._health = health.HealthServicer()
+        self._public = _server(paths.socket)
+        api_pb2_grpc.add_TasksServicer_to_server(self._tasks, self._public)
+        api_pb2_grpc.add_ControlServicer_to_server(control, self._public)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._public)
+        reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), self._public)
+        self._private = _server(paths.link_socket)
+        link = Link(store=store, clock=clock, desk=self._desk, pool=self._pool, taps=taps, news=self._news)
+        link_pb2_grpc.add_LinkServicer_to_server(link, self._private)
+        self._stopping: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
+
+    def _attempt_ended(self, end: model.Ended) -> None:
+        announce(end, self._desk, self._news)
+
+    async def start(self) -> None:
+        """Serve: executors first, then users."""
+        await self._private.start()
+        await self._pool.start()
+        await self._desk.open()
+        await self._public.start()
+        for name in ("", *SERVICES):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        log.get().info("serving", socket=str(self._paths.socket), state_dir=str(self._paths.state_dir))
+
+    async def stopped(self) -> None:
+        """Wait until the service has stopped."""
+        await self._stopped.wait()
+
+    def terminate(self) -> None:
+        """Stop as SIGTERM asks: running tasks get the drain, then go on in their executors; a later supervisor meets them."""
+        self._stop(self._config.service_stop_timeout_s, end_tasks=False)
+
+    def down(self, drain_s: float) -> None:
+        """Stop as `down` asks: running tasks get the drain, then they are ended, and everything leaves."""
+        self._stop(drain_s, end_tasks=True)
+
+    def _stop(self, drain_s: float, *, end_tasks: bool) -> None:
+        """Begin to stop; a second time is harmless."""
+        if self._stopping is None:
+            self._stopping = asyncio.ensure_future(self._wind_down(drain_s, end_tasks=end_tasks))
+
+    async def _wind_down(self, drain_s: float, *, end_tasks: bool) -> None:
+        log.get().info("stopping", drain_s=drain_s, end_tasks=end_tasks)
+        self._tasks.draining = True
+        await self._health.enter_graceful_shutdown()
+        self._desk.end()
+        self._pool.close()
+        self._pool.dismiss()
+        await _within(drain_s, self._pool.all_gone(idle_only=False))
+        if end_tasks:
+            await self._end_tasks()
+        self._pool.end()
+        self._news.ring_all()
+        await self._public.stop(grace=0.2)
+        await self._private.stop(grace=0.2)
+        self._stopped.set()
+
+    async def _end_tasks(self) -> None:
+        """Cancel what still runs, give its trees their grace, and end the executors for certain."""
+        graces = [await self._end_task(task_id) for task_id in self._pool.running()]
+        if graces:
+            await _within(max(graces) + SETTLE_S, self._pool.all_gone(idle_only=False))
+        self._pool.kill()
+        await _within(SETTLE_S, self._pool.all_gone(idle_only=False))
+
+    async def _end_task(self, task_id: str) -> float:
+        with suppress(Refusal):  # it ended meanwhile
+            cancelled = await self._tasks.cancel(task_id, None, EndReason.SHUTDOWN)
+            return cancelled.grace_us / SECOND_US
+        return 0.0
+
+
+def _server(socket: Path) -> grpc.aio.Server:
+    server = grpc.aio.server(options=endpoint.SERVER_OPTIONS)
+    server.add_insecure_port(endpoint.target(socket))
+    return server
+
+
+async def _within(limit_s: float, wait: object) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(wait, limit_s)  # type: ignore[arg-type]

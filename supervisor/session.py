@@ -1,0 +1,111 @@
+"""One attached executor: its free places, what it is told, and what it reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from ..proto import endpoint, link_pb2
+
+# With the largest single assignment behind it a batch still fits into one message.
+BATCH_BYTES = endpoint.MESSAGE_LIMIT // 4
+
+
+class Session:
+    """The supervisor's end of an executor's stream."""
+
+    def __init__(self, executor: str, slots: int) -> None:
+        self.executor = executor
+        self.slots = slots
+        self.credits = 0
+        self.tasks: dict[int, str] = {}
+        """Attempt id to task id, of everything this executor has been given and not finished."""
+        self.closed = asyncio.Event()
+        self.stored = asyncio.Event()
+        """Set while every report that arrived is durable."""
+        self.stored.set()
+        self._outgoing: asyncio.Queue[link_pb2.ToExecutor] = asyncio.Queue()
+        self._reports: asyncio.Queue[link_pb2.FromExecutor] = asyncio.Queue()
+        self._recalls: dict[int, asyncio.Future[bool]] = {}
+
+    def tell(self, **fields: Any) -> None:
+        """Queue a message for the executor."""
+        self._outgoing.put_nowait(link_pb2.ToExecutor(**fields))
+
+    def assign(self, assignments: Iterable[link_pb2.Assignment]) -> None:
+        """Hand tasks over, in as few messages as their size allows."""
+        for batch in _batches(assignments):
+            self.tasks.update((each.attempt_id, each.task_id) for each in batch)
+            self.tell(assignments=batch)
+
+    async def next_message(self) -> link_pb2.ToExecutor:
+        """Wait for the next message to send; what is waiting becomes one, as far as size allows."""
+        return await _merged(self._outgoing)
+
+    def report(self, message: link_pb2.FromExecutor) -> None:
+        """Take in a report, to be stored in its turn."""
+        self.stored.clear()
+        self._reports.put_nowait(message)
+
+    async def next_reports(self) -> link_pb2.FromExecutor:
+        """Wait for the next reports; what is waiting becomes one, as far as size allows."""
+        if self._reports.empty():
+            self.stored.set()
+        return await _merged(self._reports)
+
+    def recall(self, attempt_id: int) -> asyncio.Future[bool]:
+        """Ask for an attempt back. The answer: whether it came back unstarted (no, when the executor is gone)."""
+        answer = self._recalls.get(attempt_id)
+        if answer is None:
+            answer = self._recalls[attempt_id] = asyncio.get_running_loop().create_future()
+            self.tell(recalls=[attempt_id])
+        return answer
+
+    def recalled(self, attempt_id: int, *, back: bool) -> None:
+        """Answer whoever recalled an attempt."""
+        answer = self._recalls.pop(attempt_id, None)
+        if answer is not None and not answer.done():
+            answer.set_result(back)
+
+    def untap(self, task_id: str) -> None:
+        """Tell the executor that nobody wants every byte of this task any more."""
+        taps = [link_pb2.Tap(attempt_id=attempt, on=False) for attempt, task in self.tasks.items() if task == task_id]
+        if taps:
+            self.tell(taps=taps)
+
+    def forget(self, attempt_id: int) -> None:
+        """Note that the executor has nothing more to do with an attempt."""
+        self.tasks.pop(attempt_id, None)
+        self.recalled(attempt_id, back=False)
+
+    def close(self) -> None:
+        """Note that the stream has ended."""
+        self.credits = 0
+        self.closed.set()
+        for attempt_id in list(self._recalls):
+            self.recalled(attempt_id, back=False)
+
+
+async def _merged(queue: asyncio.Queue[Any]) -> Any:
+    message = await queue.get()
+    size = message.ByteSize()
+    while size <= BATCH_BYTES and not queue.empty():
+        following = queue.get_nowait()
+        size += following.ByteSize()
+        message.MergeFrom(following)
+    return message
+
+
+def _batches(assignments: Iterable[link_pb2.Assignment]) -> Iterable[list[link_pb2.Assignment]]:
+    batch: list[link_pb2.Assignment] = []
+    size = 0
+    for assignment in assignments:
+        length = assignment.ByteSize()
+        if batch and size + length > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(assignment)
+        size += length
+    if batch:
+        yield batch
