@@ -18,7 +18,7 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 from .. import __version__
 from ..proto import endpoint
 from ..proto.clock import SystemClock
-from ..proto.errors import Refusal
+from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, Refusal
 from ..store import Store
 from ..store.cipher import PlainCipher
 from . import config, folder, log
@@ -59,7 +59,7 @@ async def _serve(options: argparse.Namespace) -> int:
     log.setup(settings.service_log_level)
     release_stderr = log.capture_stderr()
     try:
-        await _run(store, settings, paths, options.ready_fd)
+        return await _run(store, settings, paths, options.ready_fd)
     finally:
         store.close()
         log.get().info("stopped")
@@ -68,10 +68,9 @@ async def _serve(options: argparse.Namespace) -> int:
             path.unlink(missing_ok=True)
         for lock in locks:
             os.close(lock)
-    return 0
 
 
-async def _run(store: Store, settings: config.Config, paths: Paths, ready_fd: int | None) -> None:
+async def _run(store: Store, settings: config.Config, paths: Paths, ready_fd: int | None) -> int:
     _become_subreaper()
     service = Service(store, SystemClock(), settings, paths)
     loop = asyncio.get_running_loop()
@@ -81,6 +80,7 @@ async def _run(store: Store, settings: config.Config, paths: Paths, ready_fd: in
     await service.start()
     _tell(ready_fd, "ready")
     await service.stopped()
+    return EXIT_TSCHED_FAILED if service.fault else EXIT_OK
 
 
 def _config_path(asked: Path | None) -> Path | None:

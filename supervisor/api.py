@@ -36,7 +36,16 @@ class Tasks(api_pb2_grpc.TasksServicer):
     """Serves tsched.v1.Tasks; api.proto says what each method promises."""
 
     def __init__(
-        self, store: Store, sealer: Sealer, clock: Clock, config: Config, desk: Desk, pool: Pool, taps: Taps, news: News
+        self,
+        *,
+        store: Store,
+        sealer: Sealer,
+        clock: Clock,
+        config: Config,
+        desk: Desk,
+        pool: Pool,
+        taps: Taps,
+        news: News,
     ) -> None:
         self._store = store
         self._clock = clock

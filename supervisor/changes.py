@@ -17,22 +17,28 @@ def modify(db: Db, *, request: api_pb2.ModifyRequest, now_us: int) -> model.Task
 def _patch(request: api_pb2.ModifyRequest, payload: link_pb2.Payload, now_us: int) -> model.Patch:
     due_at_us = drafts.due_of(request, now_us) if request.WhichOneof("due") else None
     return model.Patch(
-        name=drafts.checked_name(request.name) if request.HasField("name") else None,
-        priority=drafts.checked_priority(request.priority) if request.HasField("priority") else None,
+        name=checks.check_name(request.name) if request.HasField("name") else None,
+        priority=checks.check_priority(request.priority) if request.HasField("priority") else None,
         due_at_us=due_at_us,
         state=drafts.waiting_state(due_at_us, now_us) if due_at_us is not None else None,
-        timeout_us=_duration(request, "timeout_us"),
-        grace_us=_duration(request, "grace_us"),
+        timeout_us=_timeout(request),
+        grace_us=_grace(request),
         payload=_payload(request, payload),
     )
 
 
-def _duration(request: api_pb2.ModifyRequest, field: str) -> int | None:
-    if not request.HasField(field):  # type: ignore[arg-type]
+def _timeout(request: api_pb2.ModifyRequest) -> int | None:
+    """0 takes the limit away."""
+    if not request.HasField("timeout_us"):
         return None
-    value: int = getattr(request, field)
-    checks.check_duration_us(value, field.removesuffix("_us"), 0, drafts.DURATION_LIMIT_US)
-    return value
+    _, most = checks.TIMEOUT_RANGE_US
+    return checks.check_duration_us(request.timeout_us, "timeout", 0, most)
+
+
+def _grace(request: api_pb2.ModifyRequest) -> int | None:
+    if not request.HasField("grace_us"):
+        return None
+    return checks.check_duration_us(request.grace_us, "grace", *checks.GRACE_RANGE_US)
 
 
 def _payload(request: api_pb2.ModifyRequest, payload: link_pb2.Payload) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..proto import api_pb2, checks, link_pb2
 from ..proto.clock import SECOND_US
@@ -12,13 +12,8 @@ from ..store import model
 from .config import Config
 
 DEFAULT_QUEUE = "default"
-PRIORITY_LIMIT = 1_000_000_000
-DURATION_LIMIT_US = 10 * 365 * 86_400 * SECOND_US
-STDIN_LIMIT = 4 * 1024 * 1024
-NAME_LIMIT = 256
 UMASK_LIMIT = 0o777
-SMALLEST_CAP = 65_536
-LARGEST_CAP = 1 << 34
+OUTPUT_CAP_RANGE = (65_536, 1 << 34)
 
 
 def draft(spec: api_pb2.TaskSpec, *, now_us: int, config: Config) -> model.Draft:
@@ -29,10 +24,10 @@ def draft(spec: api_pb2.TaskSpec, *, now_us: int, config: Config) -> model.Draft
     return model.Draft(
         id=spec.id or None,
         key=spec.key or None,
-        name=checked_name(spec.name),
+        name=checks.check_name(spec.name),
         kind="command",
         queue=queue_of(spec),
-        priority=checked_priority(spec.priority),
+        priority=checks.check_priority(spec.priority),
         state=waiting_state(due_at_us, now_us),
         due_at_us=due_at_us,
         payload=_payload(spec, config).SerializeToString(),
@@ -62,23 +57,9 @@ def due_of(spec: api_pb2.TaskSpec | api_pb2.ModifyRequest, now_us: int) -> int:
         checks.check_due_us(spec.due_at_us, now_us)
         return spec.due_at_us
     if which == "delay_us":
-        checks.check_duration_us(spec.delay_us, "delay", 0, DURATION_LIMIT_US)
+        checks.check_duration_us(spec.delay_us, "delay", 0, checks.AHEAD_LIMIT_US)
         return now_us + spec.delay_us
     return now_us
-
-
-def checked_name(name: str) -> str:
-    """The name, when it can be shown. Raises Refusal BAD_VALUE."""
-    if len(name) > NAME_LIMIT or "\0" in name:
-        raise Refusal(RefusalReason.BAD_VALUE, f"name is {len(name)} characters long", f"use at most {NAME_LIMIT}")
-    return name
-
-
-def checked_priority(priority: int) -> int:
-    """The priority, when it is in range. Raises Refusal BAD_VALUE."""
-    if abs(priority) > PRIORITY_LIMIT:
-        raise Refusal(RefusalReason.BAD_VALUE, f"priority {priority} is out of range", f"use at most {PRIORITY_LIMIT}")
-    return priority
 
 
 def set_command(payload: link_pb2.Payload, command: api_pb2.Command) -> None:
@@ -97,13 +78,13 @@ def _payload(spec: api_pb2.TaskSpec, config: Config) -> link_pb2.Payload:
     payload.env.update(spec.env)
     set_command(payload, spec.command)
     if spec.HasField("stdin"):
-        payload.stdin = _checked_stdin(spec.stdin)
+        payload.stdin = checks.check_stdin(spec.stdin)
     if spec.HasField("umask"):
-        payload.umask = _checked_umask(spec.umask)
+        payload.umask = checks.check_range(spec.umask, "umask", 0, UMASK_LIMIT)
     return payload
 
 
-def inherited(environment: dict[str, str], allowed: Iterable[str]) -> dict[str, str]:
+def inherited(environment: Mapping[str, str], allowed: Iterable[str]) -> dict[str, str]:
     """Those variables that the allow-list names; a trailing * stands for any ending."""
     exact = {name for name in allowed if not name.endswith("*")}
     starts = tuple(name[:-1] for name in allowed if name.endswith("*"))
@@ -112,22 +93,6 @@ def inherited(environment: dict[str, str], allowed: Iterable[str]) -> dict[str, 
         for name, value in environment.items()
         if (name in exact or (starts and name.startswith(starts))) and "\0" not in value
     }
-
-
-def _checked_stdin(stdin: bytes) -> bytes:
-    if len(stdin) > STDIN_LIMIT:
-        raise Refusal(
-            RefusalReason.TOO_LARGE,
-            f"stdin is {len(stdin)} bytes, at most {STDIN_LIMIT} are kept",
-            "let the command read a file",
-        )
-    return stdin
-
-
-def _checked_umask(umask: int) -> int:
-    if umask > UMASK_LIMIT:
-        raise Refusal(RefusalReason.BAD_VALUE, f"umask {umask:o} is out of range", "use 0 to 777, octal")
-    return umask
 
 
 def _content(spec: api_pb2.TaskSpec) -> bytes:
@@ -142,14 +107,14 @@ def _content(spec: api_pb2.TaskSpec) -> bytes:
 def _timeout(spec: api_pb2.TaskSpec, config: Config) -> int | None:
     if not spec.HasField("timeout_us"):
         return round(config.tasks_timeout_s * SECOND_US) or None
-    checks.check_duration_us(spec.timeout_us, "timeout", 1, DURATION_LIMIT_US)
+    checks.check_duration_us(spec.timeout_us, "timeout", *checks.TIMEOUT_RANGE_US)
     return spec.timeout_us
 
 
 def _grace(spec: api_pb2.TaskSpec, config: Config) -> int:
     if not spec.HasField("grace_us"):
         return round(config.tasks_grace_s * SECOND_US)
-    checks.check_duration_us(spec.grace_us, "grace", 0, DURATION_LIMIT_US)
+    checks.check_duration_us(spec.grace_us, "grace", *checks.GRACE_RANGE_US)
     return spec.grace_us
 
 
@@ -171,10 +136,4 @@ def _profile(name: str, config: Config) -> str:
 def _output_cap(spec: api_pb2.TaskSpec, config: Config) -> int:
     if not spec.HasField("output_cap_bytes"):
         return config.tasks_output_cap_bytes
-    if not SMALLEST_CAP <= spec.output_cap_bytes <= LARGEST_CAP:
-        raise Refusal(
-            RefusalReason.BAD_VALUE,
-            f"output cap of {spec.output_cap_bytes} bytes is out of range",
-            f"use {SMALLEST_CAP} to {LARGEST_CAP}",
-        )
-    return spec.output_cap_bytes
+    return checks.check_range(spec.output_cap_bytes, "output cap", *OUTPUT_CAP_RANGE)

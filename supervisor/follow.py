@@ -132,6 +132,6 @@ class Follower:
             if chunk is None:
                 return
             data = self._sealer.open(chunk.attempt_id, chunk.number, chunk.stream, chunk.data)
-            piece = reader.piece(chunk.stream, chunk.offset, data)
-            if piece is not None:
-                yield piece
+            passing = reader.piece(chunk.stream, chunk.offset, data)
+            if passing is not None:
+                yield passing

@@ -26,6 +26,7 @@ from ..proto import procs
 from ..proto.clock import Clock
 from ..proto.values import EndReason
 from ..store import Store, claims, executors, model
+from ..store.db import Db
 from . import durable, log
 from .config import Config
 from .session import Session
@@ -259,10 +260,10 @@ class Pool:
                 return
             log.get(executor=row.id).error("processes_will_not_die", pids=survivors)
 
-    def _lose(self, db: object, *, row: model.ExecutorRow, reason: EndReason) -> list[model.Ended]:
+    def _lose(self, db: Db, *, row: model.ExecutorRow, reason: EndReason) -> list[model.Ended]:
         now_us = self._clock.now_us()
-        ends = claims.lose(db, executor=row.id, reason=reason, message=_LOST[reason], now_us=now_us)  # type: ignore[arg-type]
-        executors.gone(db, id=row.id, now_us=now_us)  # type: ignore[arg-type]
+        ends = claims.lose(db, executor=row.id, reason=reason, message=_LOST[reason], now_us=now_us)
+        executors.gone(db, id=row.id, now_us=now_us)
         return ends
 
 

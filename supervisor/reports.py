@@ -42,7 +42,7 @@ def finish_report(executor: str, told: link_pb2.Finished) -> model.FinishReport:
     """What an executor says of an end, for the store."""
 
     def known(name: str) -> Any:
-        return getattr(told, name) if told.HasField(name) else None  # type: ignore[arg-type]
+        return getattr(told, name) if told.HasField(name) else None
 
     return model.FinishReport(
         attempt_id=told.attempt_id,
@@ -50,8 +50,8 @@ def finish_report(executor: str, told: link_pb2.Finished) -> model.FinishReport:
         state=told.state,
         exit_code=known("exit_code"),
         signal=known("signal"),
-        reason=told.reason or None,
-        message=told.message or None,
+        reason=told.reason,
+        message=told.message,
         started_at_us=known("started_at_us"),
         finished_at_us=told.finished_at_us,
         cpu_s=known("cpu_s"),

@@ -29,6 +29,7 @@ from .ends import announce
 from .link import Link
 from .news import News
 from .pool import Pool
+from .retention import Retention
 from .taps import Taps
 
 SERVICES = ("tsched.v1.Tasks", "tsched.v1.Control")
@@ -92,11 +93,21 @@ class Service:
         self._private = _server(paths.link_socket)
         link = Link(store=store, clock=clock, desk=self._desk, pool=self._pool, taps=taps, news=self._news)
         link_pb2_grpc.add_LinkServicer_to_server(link, self._private)
+        self._retention = Retention(store, clock, config)
+        self.fault: BaseException | None = None
+        """What ended the service, when the disk let it down."""
+        store.on_fault(lambda fault: loop.call_soon_threadsafe(self._failed, fault))
         self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
 
     def _attempt_ended(self, end: model.Ended) -> None:
         announce(end, self._desk, self._news)
+
+    def _failed(self, fault: BaseException) -> None:
+        """Stop at once: only a restart tells what reached the disk. Executors keep what they have."""
+        log.get().critical("store_fault", error=str(fault))
+        self.fault = fault
+        self._stopped.set()
 
     async def start(self) -> None:
         """Serve: executors first, then users."""
@@ -104,6 +115,7 @@ class Service:
         await self._pool.start()
         await self._desk.open()
         await self._public.start()
+        self._retention.start()
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         log.get().info("serving", socket=str(self._paths.socket), state_dir=str(self._paths.state_dir))
@@ -113,7 +125,7 @@ class Service:
         await self._stopped.wait()
 
     def terminate(self) -> None:
-        """Stop as SIGTERM asks: running tasks get the drain, then go on in their executors; a later supervisor meets them."""
+        """Stop as SIGTERM asks: running tasks get the drain, then go on in their executors."""
         self._stop(self._config.service_stop_timeout_s, end_tasks=False)
 
     def down(self, drain_s: float) -> None:
@@ -129,6 +141,7 @@ class Service:
         log.get().info("stopping", drain_s=drain_s, end_tasks=end_tasks)
         self._tasks.draining = True
         await self._health.enter_graceful_shutdown()
+        self._retention.stop()
         self._desk.end()
         self._pool.close()
         self._pool.dismiss()

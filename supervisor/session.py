@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..proto import endpoint, link_pb2
 
+M = TypeVar("M", link_pb2.ToExecutor, link_pb2.FromExecutor)
+
 # With the largest single assignment behind it a batch still fits into one message.
-BATCH_BYTES = endpoint.MESSAGE_LIMIT // 4
+BATCH_BYTES = endpoint.MESSAGE_LIMIT // 8
 
 
 class Session:
@@ -87,7 +89,7 @@ class Session:
             self.recalled(attempt_id, back=False)
 
 
-async def _merged(queue: asyncio.Queue[Any]) -> Any:
+async def _merged(queue: asyncio.Queue[M]) -> M:
     message = await queue.get()
     size = message.ByteSize()
     while size <= BATCH_BYTES and not queue.empty():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from tsched.proto.errors import TABLE, RefusalReason
 
 ROOT = Path(__file__).resolve().parent.parent.parent

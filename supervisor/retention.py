@@ -1,0 +1,48 @@
+"""Forgets finished tasks after their time, in small batches, so that no other write waits long."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from ..proto.clock import SECOND_US, Clock
+from ..proto.errors import Refusal
+from ..store import Store, output, tasks
+from . import log
+from .config import Config
+
+EVERY_S = 900.0
+
+
+class Retention:
+    """Prunes at the start and every quarter of an hour."""
+
+    def __init__(self, store: Store, clock: Clock, config: Config) -> None:
+        self._store = store
+        self._clock = clock
+        self._config = config
+        self._work: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._work = asyncio.ensure_future(self._forever())
+
+    def stop(self) -> None:
+        """End; a batch that is on its way is finished by the store."""
+        if self._work is not None:
+            self._work.cancel()
+
+    async def _forever(self) -> None:
+        while True:
+            try:
+                await self.prune()
+            except Refusal as refusal:  # a full disk, say: pruning can wait
+                log.get().warning("prune_failed", reason=refusal.reason)
+            await asyncio.sleep(EVERY_S)
+
+    async def prune(self) -> None:
+        """Forget what is over its time or beyond the number to keep."""
+        before_us = self._clock.now_us() - round(self._config.store_keep_for_s * SECOND_US)
+        command = partial(tasks.prune, finished_before_us=before_us, keep=self._config.store_keep_finished)
+        while attempt_ids := await asyncio.wrap_future(self._store.write(command)):
+            await asyncio.wrap_future(self._store.write_output(partial(output.drop, attempt_ids=attempt_ids)))

@@ -1,0 +1,73 @@
+"""config.toml: every mistake is named with its line, and a file changes only what it says."""
+
+import pytest
+
+from tsched.proto.errors import Refusal, RefusalReason
+from tsched.supervisor import config
+
+
+def refused(tmp_path, text):
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(Refusal) as caught:
+        config.load(path)
+    assert caught.value.reason == RefusalReason.BAD_CONFIG
+    assert "\n" not in caught.value.message
+    assert str(path) in caught.value.message
+    return caught.value.message
+
+
+def test_the_shipped_file_is_complete_and_free_of_mistakes(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(config.SHIPPED.read_text())
+    assert config.load(path) == config.load(None)
+
+
+def test_a_file_changes_single_keys_and_leaves_the_others(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("[tasks]\ngrace_s = 1.5\n\n[profiles.quiet]\nnice = 10\n")
+    loaded = config.load(path)
+    assert loaded.tasks_grace_s == 1.5
+    assert loaded.tasks_shell == config.load(None).tasks_shell
+    assert loaded.profiles["quiet"].nice == 10
+    assert loaded.profiles["default"].nice == 0
+
+
+def test_broken_toml_is_refused_with_its_line(tmp_path):
+    assert "line 2" in refused(tmp_path, "[service]\nlog_level = \n")
+
+
+def test_all_mistakes_are_named_at_once_each_with_its_line(tmp_path):
+    message = refused(
+        tmp_path, '[service]\nlog_level = "loud"\n\n[executors]\ncount = -1\nspeed = 3\n\n[kitchen]\nsink = true\n'
+    )
+    assert "line 2: service.log_level must be one of debug, info, warning, error" in message
+    assert "line 5: executors.count must be a whole number from 0 to 64" in message
+    assert "line 6: executors.speed is unknown" in message
+    assert "line 8: kitchen is unknown" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("service = 3\n", "service must be a table"),
+        ("[tasks]\ngrace_s = nan\n", "tasks.grace_s must be a number"),
+        ("[tasks]\ngrace_s = true\n", "tasks.grace_s must be a number"),
+        ('[tasks]\nshell = "sh"\n', "tasks.shell must be an absolute path"),
+        ("[tasks]\nenvironment = [1]\n", "tasks.environment must be a list of variable names"),
+        ("[profiles.default]\nlimits = { open_fish = 3 }\n", "has no limit named open_fish"),
+        ("[profiles.default]\nlimits = { open_files = -3 }\n", "has a bad open_files"),
+        ('[profiles."a b"]\nnice = 1\n', "is no name for a profile"),
+        ("[profiles.default]\ncpu_affinity = [-1]\n", "must be a list of processor numbers"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(tmp_path, text, expected):
+    assert expected in refused(tmp_path, text)
+
+
+def test_a_missing_file_and_one_that_is_no_text_are_refused_by_name(tmp_path):
+    with pytest.raises(Refusal, match="No such file"):
+        config.load(tmp_path / "absent.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(Refusal, match="not UTF-8"):
+        config.load(tmp_path / "binary.toml")
