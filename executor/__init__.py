@@ -1,0 +1,1 @@
+"""Runs work: the executor process, its runners, spawn, capture, limits. Knows no database."""

@@ -1,0 +1,39 @@
+"""`python -m tsched.executor --boot-fd N`: one executor, started by the supervisor, which it may outlive."""
+
+from __future__ import annotations
+
+import os
+
+# Before gRPC is imported: its fork handlers kill children of a process that starts many.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+import argparse
+import asyncio
+import signal
+
+from ..proto.clock import SystemClock
+from ..proto.sealing import PlainSealer
+from . import kernel
+from .boot import Boot
+from .service import Executor
+
+
+async def serve(boot: Boot) -> None:
+    """Run the executor to its end."""
+    executor = Executor(boot, SystemClock(), PlainSealer())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        executor.loop.add_signal_handler(number, executor.leave_if_idle)
+    await executor.run()
+
+
+def main() -> None:
+    """Read the boot pipe, take over what falls to us, serve."""
+    parser = argparse.ArgumentParser(prog="tsched.executor")
+    parser.add_argument("--boot-fd", type=int, required=True)
+    boot = Boot.read(parser.parse_args().boot_fd)
+    os.chdir("/")
+    kernel.become_subreaper()
+    asyncio.run(serve(boot))
+
+
+main()

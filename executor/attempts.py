@@ -1,0 +1,238 @@
+"""One attempt's life here, from its arrival to the acknowledgement of its end.
+
+    waiting --launch--> running --runner says Exited or Refused--> draining --pipes read--> finished --acknowledged--> -
+                        running --runner dies--> being swept --everything gone--> draining
+    waiting --conclude--> finished
+
+It ends with the first verdict. `stop` only asks: a result that was there before wins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ..proto.clock import SECOND_US
+from ..proto.link_pb2 import Assignment, Chunk, Finished, Started
+from ..proto.values import AttemptState, EndReason, Stream
+from . import verdict as verdicts
+from .capture import Capture
+from .messages import Exited, Refused, Termed
+from .messages import Started as RunnerStarted
+from .order import run_order, stdin_file
+from .output import Output
+from .stop import Ladder
+from .verdict import Ending, Verdict
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ..proto.clock import Clock
+    from ..proto.sealing import Sealer
+    from .boot import Boot
+    from .messages import Message
+    from .outbox import Outbox
+    from .runners import Runner
+    from .window import Budget
+
+
+class House(Protocol):
+    """Where attempts live."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    boot: Boot
+    sealer: Sealer
+    budget: Budget
+    outbox: Outbox
+
+    def wrote(self, attempt: Attempt) -> None:
+        """There is output to be flushed with the next message."""
+
+    def freed(self, attempt: Attempt, run_s: float | None) -> None:
+        """Its runner and its slot are free."""
+
+    def dropped(self, attempt: Attempt) -> None:
+        """Nobody wants to hear of it any more, and it has ended."""
+
+
+class Attempt:
+    """One attempt."""
+
+    def __init__(self, given: Assignment, house: House) -> None:
+        self.id = given.attempt_id
+        self.given = given
+        self.silent = False
+        self.ending: Ending | None = None
+        self.verdict: Verdict | None = None
+        self.started: Started | None = None
+        self.finished: Finished | None = None
+        self.output = Output(
+            self.id,
+            cap_bytes=given.output_cap_bytes,
+            tapped=given.tapped,
+            sealer=house.sealer,
+            budget=house.budget,
+            emit=self._emit,
+        )
+        self._house = house
+        self._capture: Capture | None = None
+        self._ladder: Ladder | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._started_mono_us: int | None = None
+        self._exited: Exited | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has a runner and no verdict."""
+        return self._ladder is not None and self.verdict is None
+
+    @property
+    def unreported(self) -> list[Started | Chunk | Finished]:
+        """All that is not acknowledged, in its order."""
+        reports = [self.started, *self.output.window.chunks, self.finished]
+        return [report for report in reports if report is not None]
+
+    def launch(self, runner: Runner) -> None:
+        """Start it on an idle runner. Raises OSError when descriptors run out; nothing is started then."""
+        house = self._house
+        order = run_order(self.given, house.boot)
+        stdin = [stdin_file(self.given.payload.stdin)] if order.stdin else []
+        self._capture = Capture(house.loop, self._read)
+        runner.attempt = self
+        runner.send(order, [*stdin, *self._capture.writers])
+        self._capture.resume()
+        self._ladder = Ladder(house.loop, runner, self.id)
+        self._time_out_after(house.loop.time())
+
+    def hear(self, report: Message) -> None:
+        """The runner says something about it."""
+        if isinstance(report, RunnerStarted):
+            self._has_started(report)
+        elif isinstance(report, Termed):
+            self._steps.answered()
+        elif isinstance(report, Refused):
+            self._end(verdicts.refused(report.reason, report.message, report.exit_code), report.at_us)
+        elif isinstance(report, Exited):
+            self._has_exited(report)
+
+    def orphaned(self) -> None:
+        """Its runner has died, and nothing of it is left."""
+        if self.verdict is None:
+            lost = verdicts.stopped(self.ending) if self.ending else verdicts.RUNNER_DIED
+            self._end(lost, self._house.clock.now_us())
+
+    def stop(self, ending: Ending, grace_us: int) -> None:
+        """End it like this, within the grace, unless it has ended already."""
+        if self.running:
+            self.ending = self.ending or ending
+            self._steps.descend(grace_us / SECOND_US)
+
+    def forget(self) -> None:
+        """End it, and say nothing of it any more."""
+        self.silent = True
+        self.output.window.clear()
+        self.stop(Ending(AttemptState.CANCELLED, EndReason.CANCELLED), 0)
+
+    def conclude(self, verdict: Verdict) -> None:
+        """It ends without having been launched."""
+        self.verdict = verdict
+        self._finish(self._house.clock.now_us())
+
+    def tap(self, *, on: bool) -> None:
+        """Somebody wants every byte, or no longer."""
+        self.output.tapped = on
+
+    def breathe(self) -> None:
+        """Read on, if output may be read again."""
+        if self._capture and self.running and self._capture.paused and not self.output.window.full:
+            self._capture.resume()
+
+    @property
+    def _steps(self) -> Ladder:
+        assert self._ladder, self.id  # noqa: S101 - whoever has a runner has one
+        return self._ladder
+
+    def _has_started(self, report: RunnerStarted) -> None:
+        self.started = Started(
+            attempt_id=self.id, pid=report.pid, start_ticks=report.start_ticks, started_at_us=report.at_us
+        )
+        self._started_mono_us = report.mono_us
+        self._time_out_after(report.mono_us / SECOND_US)
+        self._say(self.started)
+
+    def _time_out_after(self, since_mono_s: float) -> None:
+        """Arm the time limit, counted from there."""
+        if self._deadline:
+            self._deadline.cancel()
+        if self.given.HasField("timeout_us"):
+            at_s = since_mono_s + self.given.timeout_us / SECOND_US
+            self._deadline = self._house.loop.call_at(at_s, self._time_out)
+
+    def _time_out(self) -> None:
+        text = f"ran longer than {self.given.timeout_us / SECOND_US:g} s"
+        self.stop(Ending(AttemptState.TIMED_OUT, EndReason.TIMEOUT, text), self.given.grace_us)
+
+    def _has_exited(self, report: Exited) -> None:
+        self._exited = report
+        ending = self.ending if report.stopped else None
+        self._end(verdicts.exited(report.returncode, ending), report.at_us)
+
+    def _end(self, verdict: Verdict, at_us: int) -> None:
+        """The verdict is there and nothing of it runs: read the rest of its output, then say so."""
+        self.verdict = verdict
+        self._steps.cancel()
+        if self._deadline:
+            self._deadline.cancel()
+        self._house.freed(self, self._run_s)
+        assert self._capture, self.id  # noqa: S101
+        self._capture.drain(lambda: self._finish(at_us))
+
+    @property
+    def _run_s(self) -> float | None:
+        if self._exited is None or self._started_mono_us is None:
+            return None
+        return (self._exited.mono_us - self._started_mono_us) / SECOND_US
+
+    def _finish(self, at_us: int) -> None:
+        self.output.finish()
+        self.finished = self._report(at_us)
+        self._say(self.finished)
+        if self.silent:
+            self._house.dropped(self)
+
+    def _report(self, at_us: int) -> Finished:
+        verdict, started, exited = self.verdict, self.started, self._exited
+        assert verdict, self.id  # noqa: S101
+        return Finished(
+            attempt_id=self.id,
+            state=verdict.state,
+            exit_code=verdict.exit_code,
+            signal=verdict.signal,
+            reason=verdict.reason,
+            message=verdict.message,
+            started_at_us=started.started_at_us if started else None,
+            finished_at_us=at_us,
+            cpu_s=exited.cpu_s if exited else None,
+            peak_bytes=exited.peak_bytes if exited else None,
+            stdout_bytes=self.output.lengths[Stream.OUT],
+            stderr_bytes=self.output.lengths[Stream.ERR],
+            dropped_bytes=self.output.dropped_bytes,
+            leftovers=exited.leftovers if exited else 0,
+            pid=started.pid if started else None,
+        )
+
+    def _read(self, stream: int, data: bytes) -> None:
+        self.output.write(stream, data)
+        self._house.wrote(self)
+        if self.output.window.full and self._capture:
+            self._capture.pause()
+
+    def _emit(self, chunk: Chunk) -> None:
+        if self.silent:
+            self.output.window.clear()
+        else:
+            self._house.outbox.put(chunk)
+
+    def _say(self, report: Started | Finished) -> None:
+        if not self.silent:
+            self._house.outbox.put(report)

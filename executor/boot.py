@@ -1,0 +1,37 @@
+"""What the supervisor hands a new executor over its boot pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..proto.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """An executor's identity and settings. `link` is the socket it attaches to, `socket` the one tasks may use."""
+
+    executor_id: str
+    secret: str = field(repr=False)
+    link: str
+    socket: str
+    slots: int
+    shell: str
+    runner_idle_s: float
+    profiles: dict[str, Profile]
+    version: str
+
+    @classmethod
+    def of_dict(cls, values: dict[str, Any]) -> Boot:
+        """Read the plain values of JSON."""
+        profiles = [Profile.of_dict(profile) for profile in values["profiles"]] or [Profile()]
+        return cls(**{**values, "profiles": {profile.name: profile for profile in profiles}})
+
+    @classmethod
+    def read(cls, fd: int) -> Boot:
+        """Read JSON from a descriptor to its end, and close it."""
+        with os.fdopen(fd, "rb") as file:
+            return cls.of_dict(json.load(file))

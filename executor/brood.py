@@ -1,0 +1,93 @@
+"""Everything below a runner: waiting for it, accounting for it, ending it.
+
+The runner is a subreaper with one task at a time, so whatever the task started is a descendant of the runner until it
+has been reaped here, and "no child left" (ECHILD) proves that nothing is left at all.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+
+from ..proto import procs
+
+_KIB = 1024
+
+
+class Brood:
+    """The descendants of this process, of which one is the program that was asked for."""
+
+    def __init__(self, main: int) -> None:
+        self.main = main
+        self.returncode: int | None = None
+        self.empty = False
+        self.cpu_s = 0.0
+        self.peak_bytes: int | None = None
+        self._struck: set[int] = set()
+
+    def reap(self) -> None:
+        """Take the exit status of whoever has ended; `empty` tells whether nobody is left."""
+        while self._wait(os.WNOHANG):
+            pass
+
+    def terminate(self) -> None:
+        """Ask the program's process group to end, also when it is stopped."""
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            self._signal_group(number)
+
+    @property
+    def group_alive(self) -> bool:
+        """Whether anybody of the program's process group is left."""
+        return self._signal_group(0)
+
+    def end(self) -> int:
+        """Kill everything and wait until nobody is left; returns how many were still alive.
+
+        Direct children are looked at anew after every death: whoever hops from pid to pid, leaving its parent each
+        time, becomes one on the way.
+        """
+        self.reap()
+        count = 0
+        while not self.empty:
+            new = procs.strike(set(procs.children_of(os.getpid())) - self._struck) - self._struck
+            self._struck |= new
+            count += len(new)
+            if self._wait(0):
+                self.reap()
+        return count
+
+    def _wait(self, options: int) -> bool:
+        """Reap one child; False when there was none to reap."""
+        try:
+            pid, status, usage = os.wait4(-1, options)
+        except ChildProcessError:
+            self.empty = True
+            return False
+        if pid:
+            self._account(pid, status, usage)
+        return pid != 0
+
+    def _account(self, pid: int, status: int, usage: resource.struct_rusage) -> None:
+        self._struck.discard(pid)
+        self.cpu_s += usage.ru_utime + usage.ru_stime
+        if pid == self.main:
+            self.returncode = os.waitstatus_to_exitcode(status)
+            self.peak_bytes = _peak_bytes(usage)
+
+    def _signal_group(self, number: int) -> bool:
+        try:
+            os.killpg(self.main, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+
+def _peak_bytes(usage: resource.struct_rusage) -> int | None:
+    """The peak resident memory of a child and of what it waited for.
+
+    Until its exec a vforked child lives in its parent's memory, and the kernel counts that as the child's: a peak not
+    above our own says nothing.
+    """
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage.ru_maxrss * _KIB if usage.ru_maxrss > own else None

@@ -1,0 +1,99 @@
+"""What an executor and its runners tell each other. A runner serves one task at a time.
+
+Orders go to the runner, reports come back. `mono_us` is the monotonic clock, which both read alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Setup(NamedTuple):
+    """Order, the first: become a runner of this profile, as long as this executor lives."""
+
+    executor_pid: int
+    profile: dict[str, Any]
+
+
+class Run(NamedTuple):
+    """Order: start this program. stdout, stderr and, when `stdin`, stdin before them come along as descriptors."""
+
+    attempt_id: int
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+    umask: int
+    stdin: bool
+
+
+class Term(NamedTuple):
+    """Order: ask the task's process group to end. Answered by Termed, unless the task ended before."""
+
+    attempt_id: int
+
+
+class Kill(NamedTuple):
+    """Order: end everything the task started, now. Answered by Exited."""
+
+    attempt_id: int
+
+
+class Up(NamedTuple):
+    """Report, the first: the runner is ready. `mount_namespace` is 0 when it has none of its own."""
+
+    pid: int
+    start_ticks: int
+    mount_namespace: int
+    notes: list[str]
+
+
+class Started(NamedTuple):
+    """Report: the program runs, and did not before `at_us`."""
+
+    attempt_id: int
+    pid: int
+    start_ticks: int
+    at_us: int
+    mono_us: int
+
+
+class Refused(NamedTuple):
+    """Report: the program could not be started; nothing of it is left."""
+
+    attempt_id: int
+    reason: str
+    message: str
+    exit_code: int | None
+    at_us: int
+
+
+class Termed(NamedTuple):
+    """Report: the process group was asked to end."""
+
+    attempt_id: int
+
+
+class Exited(NamedTuple):
+    """Report, the last of a task: its program ended at `at_us`, and nothing it started is left.
+
+    `returncode` is negative for a signal. `stopped`: an order to end came first. `leftovers`: so many processes
+    outlived the program and were killed. `peak_bytes` is unknown when it is not above what the runner itself once
+    used. `tired`: this runner should be replaced.
+    """
+
+    attempt_id: int
+    returncode: int
+    at_us: int
+    mono_us: int
+    cpu_s: float
+    peak_bytes: int | None
+    leftovers: int
+    stopped: bool
+    tired: bool
+
+
+Order = Setup | Run | Term | Kill
+Report = Up | Started | Refused | Termed | Exited
+Message = Order | Report
+
+TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Setup, Run, Term, Kill, Up, Started, Refused, Termed, Exited)}

@@ -1,0 +1,121 @@
+"""Everything an executor has to say, gathered into few messages.
+
+What is put here goes out together a moment later, in the order it was put: so a chunk before the finish of its attempt.
+Nothing is kept while no supervisor is attached: on attaching, whoever holds something puts it again. Only log lines
+wait here, the newest of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..proto.link_pb2 import Chunk, Finished, FromExecutor, LogLine, RunnerUp, Started
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Item = RunnerUp | Started | Chunk | Finished
+
+FLUSH_S = 0.002
+MESSAGE_BYTES = 1024 * 1024
+MOST_LOGS = 200
+
+
+class Outbox:
+    """What waits to be sent. `prepare` is called before each message is put together, to add what is not yet put."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, prepare: Callable[[], int]) -> None:
+        self._loop = loop
+        self._prepare = prepare
+        self._items: deque[Item] = deque()
+        self._returned: list[int] = []
+        self._kept: list[int] = []
+        self._logs: deque[LogLine] = deque(maxlen=MOST_LOGS)
+        self.attached = False
+        """Whether somebody listens."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = asyncio.Event()
+        self.settled = True
+        """Whether all there was to say has been taken."""
+
+    def attach(self) -> None:
+        """Somebody listens from now on."""
+        self.detach()
+        self.attached = True
+        self.touch()
+
+    def detach(self) -> None:
+        """Nobody listens any more."""
+        self.attached = False
+        self._items.clear()
+        self._returned.clear()
+        self._kept.clear()
+
+    def put(self, item: Item) -> None:
+        """Send this."""
+        if self.attached:
+            self._items.append(item)
+            self.touch()
+
+    def give_back(self, attempt_id: int) -> None:
+        """Say that this attempt was not started."""
+        self._returned.append(attempt_id)
+        self.touch()
+
+    def keep(self, attempt_id: int) -> None:
+        """Say that this attempt has been started already."""
+        self._kept.append(attempt_id)
+        self.touch()
+
+    def log(self, line: LogLine) -> None:
+        """Send a log line, now or when somebody listens."""
+        self._logs.append(line)
+        self.touch()
+
+    def touch(self) -> None:
+        """There is something to say, soon."""
+        self.settled = False
+        if self.attached and self._timer is None:
+            self._timer = self._loop.call_later(FLUSH_S, self._ring)
+
+    async def take(self) -> FromExecutor:
+        """The next message, when there is something to say."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            message = self._compose()
+            if message.ListFields():
+                return message
+            self.settled = True
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._due.set()
+
+    def _compose(self) -> FromExecutor:
+        message = FromExecutor(claim=self._prepare(), returned=self._returned, kept=self._kept, logs=self._logs)
+        self._returned.clear()
+        self._kept.clear()
+        self._logs.clear()
+        size = 0
+        while self._items and size < MESSAGE_BYTES:
+            size += _add(message, self._items.popleft())
+        if self._items:
+            self._due.set()
+        return message
+
+
+def _add(message: FromExecutor, item: Item) -> int:
+    """Add it to the message; returns its size, where that matters."""
+    if isinstance(item, Chunk):
+        message.chunks.append(item)
+        return item.length
+    if isinstance(item, Started):
+        message.started.append(item)
+    elif isinstance(item, Finished):
+        message.finished.append(item)
+    else:
+        message.runners.append(item)
+    return 0

@@ -1,0 +1,89 @@
+"""The executor's end of the socket to a runner. Never blocks: what the socket does not take now waits here."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .frames import Unpacker, pack
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from .messages import Message, Order
+
+READ_BYTES = 65536
+
+
+class Port:
+    """Sends orders, and calls `hear` with each report."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, hear: Callable[[Message], None]) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._hear = hear
+        self._unpacker = Unpacker()
+        self._queue: deque[tuple[bytes, list[int]]] = deque()
+        sock.setblocking(False)
+        loop.add_reader(sock, self._read)
+
+    def send(self, order: Order, descriptors: list[int] | None = None) -> None:
+        """Send the order and the descriptors, which are closed here when they are sent."""
+        idle = not self._queue
+        self._queue.append((pack([order]), descriptors or []))
+        if idle:
+            self._write()
+
+    def read_rest(self) -> None:
+        """Hear what was reported before the runner died."""
+        while self._read():
+            pass
+
+    def close(self) -> None:
+        """Let go; an idle runner ends of that."""
+        self._loop.remove_reader(self._sock)
+        self._loop.remove_writer(self._sock)
+        self._sock.close()
+        for _, descriptors in self._queue:
+            _close(descriptors)
+        self._queue.clear()
+
+    def _read(self) -> bool:
+        """Hear some; False when there is nothing, or nobody to hear any more."""
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._sock)  # its death is seen elsewhere
+        for report in self._unpacker.feed(data):
+            self._hear(report)
+        return bool(data)
+
+    def _write(self) -> None:
+        while self._queue:
+            try:
+                sent = socket.send_fds(self._sock, [self._queue[0][0]], self._queue[0][1])
+            except BlockingIOError:
+                self._loop.add_writer(self._sock, self._write)
+                return
+            except (BrokenPipeError, ConnectionResetError):
+                break  # its death is seen elsewhere
+            self._took(sent)
+        self._loop.remove_writer(self._sock)
+
+    def _took(self, sent: int) -> None:
+        data, descriptors = self._queue.popleft()
+        _close(descriptors)
+        if sent < len(data):
+            self._queue.appendleft((data[sent:], []))
+
+
+def _close(descriptors: list[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)

@@ -1,0 +1,227 @@
+"""A runner: a small warm process that runs one task at a time, and answers for everything that task started.
+
+It imports the standard library and psutil only, has one thread, and takes on its profile once, so that whatever it
+starts inherits that at no cost per task. It dies with its executor. Its life: Setup, Up, then for each Run either
+Refused, or Started and Exited.
+
+    waiting --Run--> running --program ended, or Kill--> ending what is left --nobody left--> waiting
+                     running --Term--> stopping: until the program and its process group have ended, or Kill
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..proto import procs
+from ..proto.clock import SystemClock
+from ..proto.profiles import Profile
+from . import kernel, limits
+from .brood import Brood
+from .frames import Unpacker, pack
+from .messages import Exited, Kill, Refused, Run, Setup, Started, Term, Termed, Up
+from .spawn import SpawnError, spawn
+
+if TYPE_CHECKING:
+    from .messages import Message, Report
+
+READ_BYTES = 65536
+MOST_DESCRIPTORS = 3
+TASKS_PER_RUNNER = 1000
+QUICK_MS = 2
+"""A task that ends within this time is reported once, started and ended together."""
+
+CLOCK = SystemClock()
+
+
+class Port:
+    """The runner's end of the socket to its executor. When that is closed, the runner ends."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.inbox: deque[Message] = deque()
+        self.descriptors: deque[int] = deque()
+        self._unpacker = Unpacker()
+
+    def read(self) -> None:
+        """Wait for more messages. Raises EOFError."""
+        data, descriptors, _, _ = socket.recv_fds(self.sock, READ_BYTES, MOST_DESCRIPTORS)
+        if not data:
+            raise EOFError
+        self.descriptors.extend(descriptors)
+        self.inbox.extend(self._unpacker.feed(data))
+
+    def next(self) -> Message:
+        """Wait for the next message. Raises EOFError."""
+        while not self.inbox:
+            self.read()
+        return self.inbox.popleft()
+
+    def send(self, *reports: Report) -> None:
+        """Report to the executor."""
+        self.sock.sendall(pack(reports))
+
+
+class Alarm:
+    """A descriptor that becomes readable when a child has ended."""
+
+    def __init__(self) -> None:
+        self.fd, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def clear(self) -> None:
+        """Forget what rang so far."""
+        os.read(self.fd, READ_BYTES)
+
+
+class Task:
+    """One task, from its first process to its last."""
+
+    def __init__(self, port: Port, alarm: Alarm, started: Started) -> None:
+        self.id = started.attempt_id
+        self.port = port
+        self.alarm = alarm
+        self.brood = Brood(started.pid)
+        self.stopped = self.killed = False
+        self.ended: tuple[int, int] | None = None
+        self._unsent: list[Report] = [started]
+        self._poll = select.poll()
+        for fd in (port.sock.fileno(), alarm.fd):
+            self._poll.register(fd, select.POLLIN)
+
+    def see_through(self, *, tired: bool) -> None:
+        """Wait for the end of the program, end what it left behind, report."""
+        self._wait(QUICK_MS)
+        if not self._over:
+            self._send()
+        while not self._over:
+            self._wait(None)
+        leftovers = self.brood.end()
+        self._send(self._exited(0 if self.killed else leftovers, tired=tired))
+
+    @property
+    def _over(self) -> bool:
+        if self.killed:
+            return True
+        return self.brood.returncode is not None and not (self.stopped and self.brood.group_alive)
+
+    def _wait(self, timeout_ms: int | None) -> None:
+        if not self.port.inbox:
+            self._hear(timeout_ms)
+        while self.port.inbox:
+            self._obey(self.port.inbox.popleft())
+        self._reap()
+
+    def _hear(self, timeout_ms: int | None) -> None:
+        for fd, _ in self._poll.poll(timeout_ms):
+            if fd == self.alarm.fd:
+                self.alarm.clear()
+            else:
+                self.port.read()
+
+    def _obey(self, order: Message) -> None:
+        self._reap()
+        too_late = self.ended and not self.stopped
+        if not isinstance(order, Term | Kill) or order.attempt_id != self.id or too_late:
+            return
+        self.stopped = True
+        if isinstance(order, Kill):
+            self.killed = True
+        else:
+            self.brood.terminate()
+            self._send(Termed(self.id))
+
+    def _reap(self) -> None:
+        self.brood.reap()
+        if self.brood.returncode is not None and not self.ended:
+            self.ended = (CLOCK.now_us(), CLOCK.mono_us())
+
+    def _exited(self, leftovers: int, *, tired: bool) -> Exited:
+        self._reap()
+        at_us, mono_us = self.ended or (CLOCK.now_us(), CLOCK.mono_us())
+        code = self.brood.returncode if self.brood.returncode is not None else -int(signal.SIGKILL)
+        cpu_s, peak_bytes = round(self.brood.cpu_s, 6), self.brood.peak_bytes
+        return Exited(self.id, code, at_us, mono_us, cpu_s, peak_bytes, leftovers, self.stopped, tired)
+
+    def _send(self, *reports: Report) -> None:
+        self.port.send(*self._unsent, *reports)
+        self._unsent.clear()
+
+
+def start(order: Run, descriptors: list[int]) -> Started:
+    """Start the program. Raises SpawnError."""
+    at_us, mono_us = CLOCK.now_us(), CLOCK.mono_us()
+    pid = spawn(order, *descriptors)
+    return Started(order.attempt_id, pid, procs.start_ticks(pid) or 0, at_us, mono_us)
+
+
+class Service:
+    """Takes orders until the executor closes the socket."""
+
+    def __init__(self, port: Port, profile: Profile) -> None:
+        self.port = port
+        self.alarm = Alarm()
+        self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.cpu_limit_s = profile.limits.get("cpu_s")
+        self.tasks = 0
+
+    def serve(self) -> None:
+        """Run tasks, one after the other. Orders about a task that has ended are too late: its end is on the way."""
+        while True:
+            order = self.port.next()
+            if isinstance(order, Run):
+                self._run(order)
+
+    def _run(self, order: Run) -> None:
+        self.tasks += 1
+        descriptors = [self.port.descriptors.popleft() for _ in range(2 + order.stdin)]
+        try:
+            started = start(order, descriptors if order.stdin else [self.null, *descriptors])
+        except SpawnError as error:
+            refusal = Refused(order.attempt_id, error.reason, error.message, error.exit_code, CLOCK.now_us())
+            self.port.send(refusal)
+            return
+        finally:
+            for fd in descriptors:
+                os.close(fd)
+        Task(self.port, self.alarm, started).see_through(tired=self._tired)
+
+    @property
+    def _tired(self) -> bool:
+        """Whether a fresh runner would be better: this one's own processor time runs against the limit of its tasks."""
+        spent = self.cpu_limit_s is not None and 2 * time.process_time() > self.cpu_limit_s
+        return spent or self.tasks >= TASKS_PER_RUNNER
+
+
+def set_up(setup: Setup) -> Up:
+    """Become what the executor asked for, and say which mark everything below will carry."""
+    kernel.die_with(setup.executor_pid)
+    kernel.become_subreaper()
+    namespace = procs.mount_namespace(os.getpid()) if kernel.enter_mount_namespace() else None
+    notes = limits.apply(Profile.of_dict(setup.profile))
+    return Up(os.getpid(), procs.start_ticks(os.getpid()) or 0, namespace or 0, notes)
+
+
+def main() -> None:
+    """Serve the executor at the socket whose descriptor is the only argument."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    sock.set_inheritable(False)
+    port = Port(sock)
+    try:
+        setup = port.next()
+        assert isinstance(setup, Setup), setup  # noqa: S101 - ours on both ends
+        port.send(set_up(setup))
+        Service(port, Profile.of_dict(setup.profile)).serve()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""How much work an executor asks for, and what of it it gives back. Decisions only: no process, no clock, no link.
+
+An executor asks for as many tasks as it has free slots. Where runs are so short that the way to the supervisor and back
+would leave slots idle, it asks for more, to hold them ahead of free slots: as many as start within `AHEAD_S` at the
+recent pace of their lane. A lane is a queue. When the guess was wrong and tasks wait longer than `PATIENCE_S` for a
+slot, they are given back, and the lane has to prove itself quick again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+SAMPLES = 32
+LEAST_SAMPLES = 4
+QUICK_S = 0.05
+AHEAD_S = 0.05
+MOST_AHEAD = 8
+PATIENCE_S = 0.1
+
+
+class Lane:
+    """How long the tasks of one queue ran lately."""
+
+    def __init__(self) -> None:
+        self.present = 0
+        self._runs_s: deque[float] = deque(maxlen=SAMPLES)
+        self.ahead = 0
+        """So many tasks may wait ahead of each slot."""
+
+    def ran(self, run_s: float) -> None:
+        """A task of the lane took so long."""
+        self._runs_s.append(run_s)
+        self.ahead = self._ahead()
+
+    def doubt(self) -> None:
+        """Forget its pace."""
+        self._runs_s.clear()
+        self.ahead = 0
+
+    def _ahead(self) -> int:
+        if len(self._runs_s) < LEAST_SAMPLES or (pace_s := median(self._runs_s)) >= QUICK_S:
+            return 0
+        return MOST_AHEAD if pace_s * MOST_AHEAD <= AHEAD_S else int(AHEAD_S / pace_s)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A task that has no slot yet."""
+
+    queue: str
+    since_s: float
+
+
+@dataclass(slots=True)
+class Desk:
+    """The slots of an executor, the tasks that wait for one, and what the supervisor may still send."""
+
+    slots: int
+    draining: bool = False
+    paused: bool = False
+    running: int = 0
+    granted: int = 0
+    waiting: dict[int, Waiting] = field(default_factory=dict)
+    lanes: dict[str, Lane] = field(default_factory=dict)
+
+    @property
+    def free(self) -> int:
+        """Slots without a task."""
+        return max(0, self.slots - self.running)
+
+    @property
+    def wanted(self) -> int:
+        """So many more tasks should be asked for."""
+        if self.draining or self.paused:
+            return 0
+        return max(0, self.slots + self._ahead - self.running - len(self.waiting) - self.granted)
+
+    def grant(self) -> int:
+        """Ask for what is wanted."""
+        wanted = self.wanted
+        self.granted += wanted
+        return wanted
+
+    def attach(self) -> None:
+        """A new supervisor knows of no earlier request."""
+        self.granted = 0
+
+    def arrive(self, attempt_id: int, queue: str, now_s: float) -> None:
+        """A task was sent."""
+        self.granted = max(0, self.granted - 1)
+        self.waiting[attempt_id] = Waiting(queue, now_s)
+        self._lane(queue).present += 1
+
+    def leave(self, attempt_id: int) -> bool:
+        """A waiting task goes without having run; False when it does not wait here."""
+        task = self.waiting.pop(attempt_id, None)
+        if task is not None:
+            self._lane(task.queue).present -= 1
+        return task is not None
+
+    def start(self, attempt_id: int) -> None:
+        """A waiting task gets a slot."""
+        del self.waiting[attempt_id]
+        self.running += 1
+
+    def end(self, queue: str, run_s: float | None) -> None:
+        """A slot is free again; `run_s` is unknown when the task did not run to an end of its own."""
+        self.running -= 1
+        lane = self._lane(queue)
+        lane.present -= 1
+        if run_s is not None:
+            lane.ran(run_s)
+
+    def first(self) -> list[int]:
+        """The waiting tasks that have a slot, in their order."""
+        return list(self.waiting)[: self.free]
+
+    def give_back(self, now_s: float) -> list[int]:
+        """The tasks that have waited too long for a slot. They are gone from here, and their lanes in doubt."""
+        late = [each for each in self._queued() if self.waiting[each].since_s + PATIENCE_S <= now_s]
+        for attempt_id in late:
+            self._lane(self.waiting[attempt_id].queue).doubt()
+            self.leave(attempt_id)
+        return late
+
+    def give_back_at_s(self) -> float | None:
+        """When to look again for tasks that have waited too long."""
+        return min((self.waiting[each].since_s + PATIENCE_S for each in self._queued()), default=None)
+
+    def _queued(self) -> list[int]:
+        return list(self.waiting)[self.free :]
+
+    @property
+    def _ahead(self) -> int:
+        present = [lane.ahead for lane in self.lanes.values() if lane.present]
+        return self.slots * min(present, default=0)
+
+    def _lane(self, queue: str) -> Lane:
+        if queue not in self.lanes:
+            self.lanes[queue] = Lane()
+        return self.lanes[queue]

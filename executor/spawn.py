@@ -1,0 +1,76 @@
+"""Starting a program, and saying in the user's words why it could not be started."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from ..proto.values import EndReason
+
+if TYPE_CHECKING:
+    from .messages import Run
+
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+
+_NOT_FOUND = {errno.ENOENT, errno.ENOTDIR}
+_NOT_EXECUTABLE = {errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR, errno.ELOOP, errno.ETXTBSY, errno.ELIBBAD}
+
+
+class SpawnError(Exception):
+    """The program could not be started; nothing of it is left."""
+
+    def __init__(self, reason: EndReason, message: str, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.exit_code = exit_code
+
+
+def spawn(order: Run, stdin: int, stdout: int, stderr: int) -> int:
+    """Start the program in a session of its own; its pid. The caller waits for it. Raises SpawnError.
+
+    Plain Popen, which is vfork: anything to be done in the child would make it a fork, several times as dear.
+    """
+    try:
+        process = subprocess.Popen(
+            order.argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=order.cwd or None,
+            env=order.env,
+            umask=order.umask,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise explain(error, order) from error
+    except (ValueError, IndexError, subprocess.SubprocessError) as error:
+        raise SpawnError(EndReason.SPAWN_FAILED, f"cannot be started: {error}") from error
+    process.returncode = 0  # waited for elsewhere; Popen shall not try
+    return process.pid
+
+
+def explain(error: OSError, order: Run) -> SpawnError:
+    """What an error of chdir or exec means for the user."""
+    program = order.argv[0]
+    if order.cwd and not _enterable(order.cwd):
+        return SpawnError(EndReason.CWD_UNUSABLE, f"working folder cannot be entered: {order.cwd}")
+    if error.errno in _NOT_FOUND:
+        return SpawnError(EndReason.NOT_FOUND, _missing(program), EXIT_NOT_FOUND)
+    if error.errno in _NOT_EXECUTABLE:
+        text = f"not executable: {program} ({error.strerror})"
+        return SpawnError(EndReason.NOT_EXECUTABLE, text, EXIT_NOT_EXECUTABLE)
+    return SpawnError(EndReason.SPAWN_FAILED, f"cannot be started: {error.strerror}")
+
+
+def _missing(program: str) -> str:
+    if "/" in program and os.path.exists(program):
+        return f"the interpreter of {program} was not found"
+    return f"not found: {program}"
+
+
+def _enterable(cwd: str) -> bool:
+    return os.path.isdir(cwd) and os.access(cwd, os.X_OK)

@@ -1,0 +1,63 @@
+"""The way down: ask the task to end, give it its grace, kill its tree, and at last kill the runner that does not.
+
+    TERM --grace--> KILL --`ANSWER_S`--> the runner itself, and everything by its marks
+
+A runner that has not even answered the TERM when the KILL is due is not asked again. All lengths are monotonic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .messages import Kill, Term
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .runners import Runner
+
+ANSWER_S = 0.8
+
+
+class Ladder:
+    """Ends one task. Its end is seen elsewhere; `cancel` then."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, runner: Runner, attempt_id: int) -> None:
+        self._loop = loop
+        self._runner = runner
+        self._id = attempt_id
+        self._timer: asyncio.TimerHandle | None = None
+        self._unanswered = False
+        self._killing = False
+
+    def descend(self, grace_s: float) -> None:
+        """End the task within the grace; asked again, the earlier end holds."""
+        kill_at = self._loop.time() + grace_s
+        if self._killing or (self._timer and self._timer.when() <= kill_at):
+            return
+        first = self._timer is None
+        self.cancel()
+        if grace_s <= 0:
+            self._kill()
+            return
+        self._timer = self._loop.call_at(kill_at, self._kill)
+        if first:
+            self._unanswered = True
+            self._runner.send(Term(self._id))
+
+    def answered(self) -> None:
+        """The runner has passed on the TERM."""
+        self._unanswered = False
+
+    def cancel(self) -> None:
+        """The task has ended."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _kill(self) -> None:
+        self._killing = True
+        if self._unanswered:
+            self._runner.kill()
+            return
+        self._runner.send(Kill(self._id))
+        self._timer = self._loop.call_later(ANSWER_S, self._runner.kill)

@@ -1,0 +1,288 @@
+"""A supervisor's end of the link, small and real: a gRPC server on a Unix socket, and an executor attached to it.
+
+It gives tasks only as far as the executor asks for them, acknowledges what it has heard (unless told to wait), and keeps
+everything it heard, so that tests can look at it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from concurrent import futures
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+import grpc
+
+from support.wait import until
+from tsched.proto import link_pb2, link_pb2_grpc
+from tsched.proto.endpoint import SERVER_OPTIONS, target
+from tsched.proto.profiles import Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+NONCE = "0123456789abcdef" * 2
+SECRET = "s" * 64
+PATH = os.environ.get("PATH", "/usr/bin:/bin")
+CAP_BYTES = 64 * 1024 * 1024
+DEFAULT_PROFILE = Profile().as_dict()
+
+
+class Session:
+    """One attachment, from Hello to its end."""
+
+    def __init__(self) -> None:
+        self.out: queue.SimpleQueue[link_pb2.ToExecutor | None] = queue.SimpleQueue()
+
+    def send(self, **fields: Any) -> None:
+        self.out.put(link_pb2.ToExecutor(**fields))
+
+    def end(self) -> None:
+        self.out.put(None)
+
+
+class Heard:
+    """What the executor has said about one attempt."""
+
+    def __init__(self) -> None:
+        self.started: list[link_pb2.Started] = []
+        self.chunks: dict[int, link_pb2.Chunk] = {}
+        self.repeated_chunks = 0
+        self.finished: list[link_pb2.Finished] = []
+        self.returned = 0
+        self.kept = 0
+
+    def add(self, chunk: link_pb2.Chunk) -> None:
+        if chunk.number in self.chunks:
+            self.repeated_chunks += 1
+            assert self.chunks[chunk.number] == chunk
+        else:
+            assert not self.finished, "a chunk after the finish"
+            assert chunk.number == len(self.chunks) + 1, "chunk numbers leave no gap"
+        self.chunks[chunk.number] = chunk
+
+    def output(self, stream: int = 1) -> bytes:
+        """The stored bytes; their places must follow each other."""
+        data = b""
+        for chunk in self.stored(stream):
+            assert chunk.offset == len(data), (chunk.offset, len(data))
+            data += chunk.data
+        return data
+
+    def stored(self, stream: int) -> list[link_pb2.Chunk]:
+        return [chunk for chunk in self.chunks.values() if chunk.stream == stream and not chunk.passing]
+
+
+class FakeLink(link_pb2_grpc.LinkServicer):
+    """The service. `ack_chunks`, `ack_finishes`, `ack_runners` may be switched off."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "link.sock"
+        self.lock = threading.RLock()
+        self.sessions: list[Session] = []
+        self.hellos: list[link_pb2.Hello] = []
+        self.heard: dict[int, Heard] = {}
+        self.runners: dict[int, link_pb2.RunnerUp] = {}
+        self.logs: list[link_pb2.LogLine] = []
+        self.credits = 0
+        self.messages = 0
+        self.waiting: deque[link_pb2.Assignment] = deque()
+        self.ack_chunks = self.ack_finishes = self.ack_runners = True
+        self.refuse: grpc.StatusCode | None = None
+        self.on_message: Callable[[link_pb2.FromExecutor], None] = lambda _message: None
+        self._server: grpc.Server | None = None
+        self._next_id = 0
+
+    def start(self) -> None:
+        self._server = grpc.server(futures.ThreadPoolExecutor(4), options=SERVER_OPTIONS)
+        link_pb2_grpc.add_LinkServicer_to_server(self, self._server)
+        assert self._server.add_insecure_port(target(self.socket))
+        self._server.start()
+        self.socket.chmod(0o777)
+
+    def stop(self) -> None:
+        """Break the link; whoever listens next is another supervisor."""
+        if self._server:
+            for session in self.sessions:
+                session.end()
+            self._server.stop(grace=None).wait()
+            self._server = None
+
+    # -- the service
+
+    def Attach(  # noqa: N802 - gRPC's name
+        self, requests: Iterable[link_pb2.FromExecutor], context: grpc.ServicerContext
+    ) -> Iterator[Any]:
+        if self.refuse:
+            context.abort(self.refuse, "refused")
+        session = Session()
+        requests = iter(requests)
+        first = next(requests)
+        with self.lock:
+            self.sessions.append(session)
+            self.hellos.append(first.hello)
+            self.credits = 0
+            for runner in first.hello.runners:
+                self.runners[runner.pid] = runner
+        threading.Thread(target=self._listen, args=(session, requests), daemon=True).start()
+        session.send(welcome=link_pb2.Welcome())
+        while (message := session.out.get()) is not None:
+            yield message
+
+    def _listen(self, session: Session, requests: Iterator[link_pb2.FromExecutor]) -> None:
+        try:
+            for message in requests:
+                with self.lock:
+                    self._hear(session, message)
+        except grpc.RpcError:
+            pass
+        finally:
+            session.end()
+
+    def _hear(self, session: Session, message: link_pb2.FromExecutor) -> None:
+        self.messages += 1
+        self.on_message(message)
+        answer = link_pb2.ToExecutor()
+        self.logs.extend(message.logs)
+        for runner in message.runners:
+            self.runners[runner.pid] = runner
+            if self.ack_runners:
+                answer.runner_acks.append(runner.pid)
+        for started in message.started:
+            self.of(started.attempt_id).started.append(started)
+        for chunk in message.chunks:
+            self.of(chunk.attempt_id).add(chunk)
+            if self.ack_chunks:
+                answer.chunk_acks.add(attempt_id=chunk.attempt_id, number=chunk.number)
+        for finished in message.finished:
+            self.of(finished.attempt_id).finished.append(finished)
+            if self.ack_finishes:
+                answer.finish_acks.append(finished.attempt_id)
+        for attempt_id in message.returned:
+            self.of(attempt_id).returned += 1
+        for attempt_id in message.kept:
+            self.of(attempt_id).kept += 1
+        self.credits += message.claim
+        answer.assignments.extend(self._assignable())
+        session.out.put(answer)
+
+    def _assignable(self) -> list[link_pb2.Assignment]:
+        count = min(self.credits, len(self.waiting))
+        self.credits -= count
+        return [self.waiting.popleft() for _ in range(count)]
+
+    # -- what tests say and ask
+
+    def send(self, **fields: Any) -> None:
+        self.sessions[-1].send(**fields)
+
+    def of(self, attempt_id: int) -> Heard:
+        return self.heard.setdefault(attempt_id, Heard())
+
+    def give(self, *commands: str | list[str], **fields: Any) -> list[int]:
+        """Queue tasks; fields of Payload (cwd, env, stdin, umask) and of Assignment may be given by name."""
+        payload_fields = {name: fields.pop(name) for name in ("cwd", "env", "stdin", "umask") if name in fields}
+        given = []
+        with self.lock:
+            for command in commands:
+                self._next_id += 1
+                program = {"shell": command} if isinstance(command, str) else {"args": command}
+                payload = link_pb2.Payload(**{"cwd": "/", "env": {"PATH": PATH}, **program, **payload_fields})
+                values = {"queue": "default", "profile": "default", "output_cap_bytes": CAP_BYTES, "number": 1}
+                task = link_pb2.Assignment(
+                    attempt_id=self._next_id, task_id=f"t{self._next_id}", payload=payload, **{**values, **fields}
+                )
+                self.waiting.append(task)
+                given.append(self._next_id)
+            if self.sessions:
+                self.send(assignments=self._assignable())
+        return given
+
+    def run(self, command: str | list[str], *, timeout_s: float = 10, **fields: Any) -> link_pb2.Finished:
+        """Give one task and wait for its end."""
+        (attempt_id,) = self.give(command, **fields)
+        return self.finish_of(attempt_id, timeout_s=timeout_s)
+
+    def finish_of(self, attempt_id: int, *, timeout_s: float = 10) -> link_pb2.Finished:
+        heard = self.of(attempt_id)
+        until(lambda: heard.finished, timeout_s=timeout_s, what=f"attempt {attempt_id} has finished")
+        return heard.finished[0]
+
+    def started(self, attempt_id: int) -> link_pb2.Started:
+        heard = self.of(attempt_id)
+        until(lambda: heard.started, what=f"attempt {attempt_id} has started")
+        return heard.started[0]
+
+    def output_has(self, attempt_id: int, text: bytes, stream: int = 1) -> None:
+        heard = self.of(attempt_id)
+        until(lambda: text in heard.output(stream), what=f"attempt {attempt_id} has written {text!r}")
+
+
+class Setup:
+    """A fake link and a real executor process on a folder of their own."""
+
+    def __init__(self, **boot: Any) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="tx-"))
+        self.folder.chmod(0o755)
+        self.link = FakeLink(self.folder)
+        self.boot = {
+            "executor_id": NONCE,
+            "secret": SECRET,
+            "link": str(self.link.socket),
+            "socket": "/nowhere/tsched.sock",
+            "slots": 4,
+            "shell": "/bin/sh",
+            "runner_idle_s": 60.0,
+            "profiles": [DEFAULT_PROFILE],
+            "version": "0",
+            **boot,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *prefix: str) -> None:
+        """Start the executor; `prefix` is a command to start it with, such as setpriv."""
+        read, write = os.pipe()
+        command = [*prefix, sys.executable, "-P", "-m", "tsched.executor", "--boot-fd", str(read)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[read], start_new_session=True
+        )
+        os.close(read)
+        os.write(write, json.dumps(self.boot).encode())
+        os.close(write)
+
+    @property
+    def pid(self) -> int:
+        assert self.process
+        return self.process.pid
+
+    def wait_for_end(self, timeout_s: float = 10) -> int:
+        assert self.process
+        return self.process.wait(timeout_s)
+
+    def close(self) -> None:
+        """End the executor in order; whatever it left behind is for the tests' own check to find."""
+        if self.process and self.process.poll() is None:
+            self._leave()
+        self.link.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _leave(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(3)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
