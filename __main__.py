@@ -1,0 +1,5 @@
+"""`python -m tsched` is the command `tsched`."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The command `tsched`: one file per family of verbs."""

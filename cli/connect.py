@@ -1,0 +1,120 @@
+"""The way to the supervisor: which socket, whether somebody listens, and starting one where a user may expect it."""
+
+from __future__ import annotations
+
+import os
+import socket as sockets
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..proto import endpoint
+from ..proto.errors import Refusal, RefusalReason
+from . import console
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from ..client.client import Client
+
+START_S = 30.0
+"""How long to wait for a supervisor that somebody else is just starting."""
+
+
+def state_dir(args: Namespace) -> Path:
+    """The state folder that is meant."""
+    return Path(args.state_dir or endpoint.default_state_dir())
+
+
+def socket_path(args: Namespace) -> Path:
+    """The socket that is meant: --socket, else that of --state-dir, else TSCHED_SOCKET, else that of the default."""
+    if args.socket:
+        return endpoint.check_socket_path(args.socket)
+    named = os.environ.get("TSCHED_SOCKET")
+    if named and not args.state_dir:
+        return endpoint.check_socket_path(Path(named).absolute())
+    return endpoint.check_socket_path(endpoint.default_socket(state_dir(args)))
+
+
+def may_start(args: Namespace) -> bool:
+    """Whether a missing supervisor is started: for a user's own folder, not where one was named, nor in a task."""
+    named = args.socket or args.state_dir or os.environ.get("TSCHED_SOCKET")
+    return not named and not os.environ.get("TSCHED_TASK_ID")
+
+
+def connect(args: Namespace) -> Client:
+    """A client of the running supervisor. Raises Refusal NO_SUPERVISOR or SOCKET_UNUSABLE."""
+    path = socket_path(args)
+    if not listening(path):
+        raise _nobody(path, args)
+    return _client(path)
+
+
+def connect_or_start(args: Namespace, *, remark: str = "") -> Client:
+    """A client of the supervisor, started when none runs and that is expected; `remark` is said with it."""
+    path = socket_path(args)
+    if not listening(path):
+        if not may_start(args):
+            raise _nobody(path, args)
+        _start(args, path, remark)
+    return _client(path)
+
+
+def _client(path: Path) -> Client:
+    from ..client.client import Client
+
+    return Client(path)
+
+
+def _start(args: Namespace, path: Path, remark: str) -> None:
+    from . import launch
+
+    try:
+        started = launch.detached(state_dir(args), path)
+    except Refusal as refusal:
+        if refusal.reason is not RefusalReason.ALREADY_RUNNING:
+            raise
+        _await_other(path, refusal)
+    else:
+        console.say(f"started a supervisor (pid {started.pid}, state in {started.state_dir}){remark}")
+
+
+def _await_other(path: Path, taken: Refusal) -> None:
+    """Somebody else was quicker: theirs is ours."""
+    try:
+        with _client(path) as client:
+            client.await_ready(START_S)
+    except Refusal:
+        raise taken from None
+
+
+def listening(path: Path) -> bool:
+    """Whether somebody listens. Asked without gRPC, which is dear to load and slow to give up."""
+    try:
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            probe.connect(os.fspath(path))
+    except BlockingIOError:  # its queue is full: it is busy, and there
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except ConnectionRefusedError:
+        _check_is_socket(path)
+        return False
+    except OSError as error:
+        message = f"cannot use the socket {path}: {error.strerror or error}"
+        raise Refusal(RefusalReason.SOCKET_UNUSABLE, message, "is it yours?") from None
+    return True
+
+
+def _check_is_socket(path: Path) -> None:
+    if not stat.S_ISSOCK(os.stat(path).st_mode):
+        message = f"{path} exists and is not a socket"
+        raise Refusal(RefusalReason.SOCKET_UNUSABLE, message, "move it away, or choose another with --socket")
+
+
+def _nobody(path: Path, args: Namespace) -> Refusal:
+    words = ["tsched up -d"]
+    words += [f"--socket {args.socket}"] if args.socket else []
+    words += [f"--state-dir {args.state_dir}"] if args.state_dir else []
+    return Refusal(RefusalReason.NO_SUPERVISOR, f"no supervisor listens on {path}", f"start one: {' '.join(words)}")

@@ -1,0 +1,151 @@
+"""Verbs that look: list, show, logs, wait."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ..proto import checks
+from ..proto.clock import SystemClock
+from ..proto.errors import EXIT_CONFLICT, EXIT_OK, Refusal, RefusalReason
+from ..proto.values import TaskState
+from . import connect, console, exits, parser, pour, views
+from .submit import on_break
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from ..proto import api_pb2 as api
+
+LIST_LIMIT = 100
+PAGE_LIMIT = 1000
+
+
+def _list_arguments(to: parser.Parser) -> None:
+    to.add_argument("--state", metavar="STATE", action="append", help="only tasks in this state; may be repeated")
+    to.add_argument("--queue", metavar="NAME", help="only tasks of this queue")
+    to.add_argument("--limit", metavar="N", type=parser.count, default=LIST_LIMIT, help="at most so many; 0: all")
+
+
+def _list(args: Namespace) -> int:
+    states = [_state(word) for words in args.state or [] for word in words.split(",")]
+    queue = checks.check_name(args.queue or "")
+    with connect.connect_or_start(args) as client:
+        page_size = min(PAGE_LIMIT, args.limit + 1) if args.limit else PAGE_LIMIT
+        found = client.tasks(states=states, queue=queue, page_size=page_size)
+        tasks = list(islice(found, args.limit or None))
+        more = next(found, None) is not None
+    _put_list(tasks, as_json=args.json)
+    if more:
+        console.say(f"there are more than {args.limit}; --limit 0 shows all")
+    return EXIT_OK
+
+
+def _state(word: str) -> TaskState:
+    try:
+        return TaskState(word)
+    except ValueError:
+        near = parser.nearest(word, TaskState)
+        hint = f"did you mean {near}?" if near else f"use {', '.join(TaskState)}"
+        raise Refusal(RefusalReason.BAD_VALUE, f"no such state: {checks.quoted(word)}", hint) from None
+
+
+def _put_list(tasks: list[api.Task], *, as_json: bool) -> None:
+    if as_json:
+        from ..client import as_json as plain
+
+        console.put_json([plain.task(task) for task in tasks])
+    elif tasks:
+        console.put(views.tasks(tasks, now_us=SystemClock().now_us(), columns=console.columns()))
+
+
+def _show(args: Namespace) -> int:
+    id = parser.the_id(args)  # noqa: A001 - the word of the contract
+    with connect.connect_or_start(args) as client:
+        task = client.get(id)
+    if args.json:
+        from ..client import as_json
+
+        console.put_json(as_json.detailed(task))
+    else:
+        console.put(views.task(task))
+    return EXIT_OK
+
+
+def _logs_arguments(to: parser.Parser) -> None:
+    parser.add_id(to)
+    to.add_argument("-f", "--follow", action="store_true", help="go on until the task has ended")
+    to.add_argument("--tail", metavar="N", type=parser.count, help="only the last N lines")
+    to.add_argument("--stream", choices=["out", "err"], help="only this one")
+    to.add_argument(
+        "--attempt", metavar="N", type=parser.count, default=0, help="of this attempt; the newest by default"
+    )
+
+
+def _logs(args: Namespace) -> int:
+    id = parser.the_id(args)  # noqa: A001 - the word of the contract
+    with connect.connect_or_start(args) as client:
+        from ..client.following import follow_logs
+        from ..proto import api_pb2 as api
+
+        request = api.LogsRequest(
+            id=id, follow=args.follow, stream=args.stream or "", attempt=args.attempt, tail_lines=args.tail
+        )
+        for output in follow_logs(client, request, on_break=on_break):
+            _put_output(output, as_json=args.json)
+    return EXIT_OK
+
+
+def _put_output(output: api.Output, *, as_json: bool) -> None:
+    if as_json:
+        from ..client import as_json as plain
+
+        console.put_json(plain.output(output))
+    else:
+        pour.pour(output)
+
+
+def _wait_arguments(to: parser.Parser) -> None:
+    to.add_argument("ids", nargs="*", metavar="ID", help="the tasks")
+    to.add_argument("--id", dest="id_flags", metavar="ID", action="append", help="the same as ID; may be repeated")
+    to.add_argument("--timeout", metavar="DUR", type=parser.limit, help="give up after this long, with exit code 124")
+
+
+def _wait(args: Namespace) -> int:
+    ids = list(dict.fromkeys(map(checks.check_reference, [*args.ids, *(args.id_flags or [])])))
+    if not ids:
+        raise Refusal(RefusalReason.BAD_USAGE, "which tasks?", "give at least one ID")
+    codes = list(_waited(args, ids))
+    if len(ids) == 1:
+        return codes[0]
+    return EXIT_CONFLICT if any(codes) else EXIT_OK
+
+
+def _waited(args: Namespace, ids: list[str]) -> Iterator[int]:
+    """Their exit codes as they end, each shown."""
+    with connect.connect_or_start(args) as client:
+        from ..client.following import follow_wait
+
+        for task in follow_wait(client, ids, timeout_us=args.timeout, on_break=on_break):
+            _put_ended(task, as_json=args.json)
+            yield exits.code(task)
+
+
+def _put_ended(task: api.Task, *, as_json: bool) -> None:
+    if as_json:
+        from ..client import as_json as plain
+
+        console.put_json(plain.task(task))
+        return
+    console.put(f"{task.id} {task.state} {exits.result(task)}".rstrip())
+    if notice := exits.notice(task):
+        console.say(notice)
+
+
+VERBS = {
+    "list": parser.Verb(arguments=_list_arguments, run=_list),
+    "show": parser.Verb(arguments=parser.add_id, run=_show),
+    "logs": parser.Verb(arguments=_logs_arguments, run=_logs),
+    "wait": parser.Verb(arguments=_wait_arguments, run=_wait),
+}

@@ -1,0 +1,137 @@
+"""`tsched VERB ...`: finds the verb, runs it, and turns whatever happens into one line and an exit code.
+
+Only the module of the verb that was typed is loaded, and gRPC only where it is used: help and mistakes are answered at
+once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+from .. import __version__
+from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, Refusal, RefusalReason
+from . import console, parser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+"""As a command that SIGPIPE ended."""
+
+# verb -> (module of this package, what it does)
+VERBS = {
+    "up": ("service", "start the supervisor, here or (-d) in the background"),
+    "down": ("service", "stop it: running tasks may finish for a while, then are ended"),
+    "status": ("service", "the service at a glance (without a verb: this)"),
+    "doctor": ("service", "check the store and tsched's own promises"),
+    "run": ("submit", "run a command now and follow it; exits with its code"),
+    "schedule": ("submit", "run a command at a time or after a while"),
+    "list": ("look", "tasks, newest first"),
+    "show": ("look", "everything about one task"),
+    "logs": ("look", "what a task wrote"),
+    "wait": ("look", "wait until tasks have ended; exits with a single one's code"),
+    "modify": ("change", "change a task that has not started"),
+    "delete": ("change", "remove a task that is not running"),
+    "cancel": ("change", "end a task, its whole process tree"),
+}
+VALUED = ("--socket", "--state-dir")
+"""Words that may stand before the verb with a value behind them."""
+
+
+def main() -> NoReturn:
+    """The console script."""
+    console.prepare()
+    code = run(sys.argv[1:])
+    code = _flushed(code)
+    # gRPC's threads and the interpreter's own teardown would take as long again as most verbs.
+    os._exit(code)
+
+
+def run(words: Sequence[str]) -> int:
+    """Do what was typed; the exit code. Raises nothing."""
+    as_json = "--json" in parser.split(words)[0]
+    try:
+        return _dispatch(words)
+    except Refusal as refusal:
+        console.refuse(refusal, as_json=as_json)
+        return refusal.exit_code
+    except SystemExit as end:  # argparse, after --help
+        return end.code if isinstance(end.code, int) else EXIT_OK
+    except BrokenPipeError:
+        return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception as bug:  # the last place that can keep a traceback from a user
+        if os.environ.get("TSCHED_DEBUG"):
+            raise
+        what = f"tsched failed: {type(bug).__name__}: {bug}"
+        console.refuse(Refusal(RefusalReason.INTERNAL, what, "TSCHED_DEBUG=1 shows where"), as_json=as_json)
+        return EXIT_TSCHED_FAILED
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    place = _place_of_verb(words)
+    if place is None:
+        return _without_verb(words)
+    name = words[place]
+    if name not in VERBS:
+        raise _unknown(name)
+    module, about = VERBS[name]
+    verb: parser.Verb = import_module(f".{module}", __package__).VERBS[name]
+    return verb.run(parser.parse(name, verb, about, [*words[:place], *words[place + 1 :]]))
+
+
+def _place_of_verb(words: Sequence[str]) -> int | None:
+    """Where the first word stands that is no flag and no flag's value."""
+    place = 0
+    while place < len(words) and words[place].startswith("-") and words[place] != parser.SEPARATOR:
+        place += 2 if words[place] in VALUED else 1
+    return place if place < len(words) else None
+
+
+def _without_verb(words: Sequence[str]) -> int:
+    """Help, version, or the status."""
+    if "--version" in words:
+        console.put(f"tsched {__version__}")
+        return EXIT_OK
+    if "-h" in words or "--help" in words:
+        console.put(_help())
+        return EXIT_OK
+    return _dispatch(["status", *words])
+
+
+def _help() -> str:
+    lines = [f"  {name:<10} {about}" for name, (_, about) in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: tsched [--socket PATH] [--state-dir PATH] [--json] VERB ...",
+            "",
+            "Runs commands now and later, keeps them and their output, and tells the truth about them.",
+            "",
+            *lines,
+            "",
+            "tsched VERB --help says what a verb takes; tsched --version prints the version.",
+        ]
+    )
+
+
+def _unknown(name: str) -> Refusal:
+    near = parser.nearest(name, VERBS)
+    hint = f"did you mean {near}?" if near else "tsched --help lists them"
+    return Refusal(RefusalReason.BAD_USAGE, f"unknown verb: {name[:40]}", hint)
+
+
+def _flushed(code: int) -> int:
+    """The code, or that of a stdout that could not take what was printed."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        console.say(f"cannot write to stdout: {error.strerror}")
+        return EXIT_TSCHED_FAILED
+    return code

@@ -1,0 +1,101 @@
+"""Verbs for the service itself: up, down, status, doctor."""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..proto.clock import SystemClock
+from ..proto.errors import EXIT_CONFLICT, EXIT_OK
+from . import connect, console, launch, parser, views
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def _up_arguments(to: parser.Parser) -> None:
+    to.add_argument("-d", "--detach", action="store_true", help="in the background; returns when it is ready")
+    to.add_argument("--config", metavar="FILE", type=parser.path, help="configuration (TSCHED_CONFIG)")
+
+
+def _up(args: Namespace) -> int:
+    state_dir, socket = connect.state_dir(args), connect.socket_path(args)
+    if not args.detach:
+        launch.in_place(state_dir, socket, args.config)
+    started = launch.detached(state_dir, socket, args.config)
+    if args.json:
+        console.put_json({"pid": started.pid, "state_dir": str(state_dir), "socket": str(socket)})
+    else:
+        console.put(f"supervisor {started.pid} is ready on {socket}, state in {state_dir}")
+    return EXIT_OK
+
+
+def _down_arguments(to: parser.Parser) -> None:
+    to.add_argument("--drain", metavar="DUR", type=parser.limit, help="how long running tasks may go on")
+
+
+def _down(args: Namespace) -> int:
+    with connect.connect(args) as client:
+        pid = client.status().pid
+        process = _pidfd(pid)
+        client.shutdown(drain_us=args.drain)
+    _await_end(process)
+    if args.json:
+        console.put_json({"stopped": pid})
+    else:
+        console.put(f"supervisor {pid} has stopped")
+    return EXIT_OK
+
+
+def _pidfd(pid: int) -> int | None:
+    """A descriptor of the process; None when it is gone already."""
+    with suppress(ProcessLookupError):
+        return os.pidfd_open(pid)
+    return None
+
+
+def _await_end(pidfd: int | None) -> None:
+    if pidfd is not None:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.poll()
+        os.close(pidfd)
+
+
+def no_arguments(to: parser.Parser) -> None:
+    """Take nothing but what every verb takes."""
+
+
+def _status(args: Namespace) -> int:
+    with connect.connect(args) as client:
+        status = client.status()
+    if args.json:
+        from ..client import as_json
+
+        console.put_json(as_json.status(status))
+    else:
+        console.put(views.status(status, now_us=SystemClock().now_us(), columns=console.columns()))
+    return EXIT_OK
+
+
+def _doctor(args: Namespace) -> int:
+    """Exits with 1 when there is a problem."""
+    with connect.connect(args) as client:
+        answer = client.doctor()
+    if args.json:
+        from ..client import as_json
+
+        console.put_json(as_json.diagnosis(answer))
+    else:
+        console.put(views.diagnosis(answer))
+    return EXIT_CONFLICT if any(finding.severity == "problem" for finding in answer.findings) else EXIT_OK
+
+
+VERBS = {
+    "up": parser.Verb(arguments=_up_arguments, run=_up),
+    "down": parser.Verb(arguments=_down_arguments, run=_down),
+    "status": parser.Verb(arguments=no_arguments, run=_status),
+    "doctor": parser.Verb(arguments=no_arguments, run=_doctor),
+}

@@ -1,0 +1,73 @@
+"""Ctrl-C while following a task: the first asks it to stop, the second kills it, the third leaves it alone.
+
+A signal's handler runs in the main thread between two instructions of gRPC, whose locks it may hold; so the handler
+only notes the signal, and a thread makes the calls.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from ..proto.errors import Refusal, RefusalReason
+from . import console
+
+if TYPE_CHECKING:
+    from ..client.client import Client
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LEAVE_AT = 3
+
+
+class Stopper:
+    """A context in which SIGINT and SIGTERM are meant for the task that is followed."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._id = ""
+        self._count = 0
+        self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._serve, name="stopper", daemon=True).start()
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._asked.put(0)
+
+    def end(self, why: str) -> None:
+        """Ask the task to stop for a reason of our own, and say so."""
+        if self._id:
+            with suppress(Refusal):
+                self._client.cancel(self._id)
+                console.say(f"asked task {self._id} to stop: {why}")
+
+    def follow(self, id: str) -> None:  # noqa: A002 - the word of the contract
+        """Name the task that signals are meant for from now on; before that they end us."""
+        self._id = id
+
+    def _note(self, _number: int, _frame: object) -> None:
+        self._count += 1
+        if not self._id or self._count >= LEAVE_AT:
+            raise KeyboardInterrupt
+        self._asked.put(self._count)
+
+    def _serve(self) -> None:
+        while count := self._asked.get():
+            try:
+                self._stop(hard=count > 1)
+            except Refusal as refusal:
+                if refusal.reason is not RefusalReason.WRONG_STATE:  # it has just ended
+                    console.say(f"could not stop task {self._id}: {refusal.message}; once more leaves it")
+
+    def _stop(self, *, hard: bool) -> None:
+        self._client.cancel(self._id, grace_us=0 if hard else None)
+        if not hard:
+            console.say(f"asked task {self._id} to stop; once more kills it")

@@ -1,0 +1,156 @@
+"""Verbs that submit: run, schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..proto.clock import SystemClock
+from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, Refusal, RefusalReason
+from . import connect, console, exits, parser, pour, spec, stdin, when, zones
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+    from datetime import tzinfo
+
+    from ..client.client import Client
+    from ..client.following import Event
+    from ..proto import api_pb2 as api
+
+UNGUARDED = "; it will not survive a logout or reboot, for no service is installed"
+
+
+def _run_arguments(to: parser.Parser) -> None:
+    to.usage = "tsched run [options] -- ARGV..."
+    to.add_argument("-d", "--detach", action="store_true", help="do not follow it; print its id")
+    spec.add_command(to)
+    spec.add_options(to)
+
+
+def _run(args: Namespace) -> int:
+    asked = spec.build(args, data=_stdin_of_run(args))
+    with connect.connect_or_start(args) as client:
+        if not args.detach:
+            return _followed(client, asked, as_json=args.json)
+        _put_submitted(client.submit([asked])[0], as_json=args.json)
+        return EXIT_OK
+
+
+def _stdin_of_run(args: Namespace) -> bytes | None:
+    if args.stdin is not None:
+        return stdin.named(args.stdin)
+    return None if args.command == "-" else stdin.inherited()
+
+
+def _put_submitted(submitted: api.Submitted, *, as_json: bool) -> None:
+    if as_json:
+        from ..client import as_json as plain
+
+        console.put_json(plain.submitted(submitted))
+    else:
+        console.put(submitted.id)
+
+
+def _followed(client: Client, asked: api.TaskSpec, *, as_json: bool) -> int:
+    """Pass on all it writes; the exit code is the command's own."""
+    from ..client.following import follow_run
+    from .stopper import Stopper
+
+    code = EXIT_TSCHED_FAILED
+    with Stopper(client) as stopper:
+        try:
+            for event in follow_run(client, asked, on_break=on_break):
+                code = _show(event, stopper.follow, as_json=as_json)
+        except BrokenPipeError:
+            stopper.end("nobody reads its output any more")
+            raise
+    return code
+
+
+def _show(event: Event, follow: Callable[[str], None], *, as_json: bool) -> int:
+    """Show what happened; the exit code as far as it is known."""
+    from ..proto import api_pb2 as api
+
+    if as_json:
+        _put_event(event)
+    match event:
+        case api.Submitted():
+            follow(event.id)
+        case api.Output() if not as_json:
+            pour.pour(event)
+        case api.Task():
+            _say_end(event, as_json=as_json)
+            return exits.code(event)
+    return EXIT_TSCHED_FAILED
+
+
+def _put_event(event: Event) -> None:
+    from ..client import as_json
+    from ..proto import api_pb2 as api
+
+    match event:
+        case api.Submitted():
+            console.put_json({"submitted": as_json.submitted(event)})
+        case api.Output():
+            console.put_json({"output": as_json.output(event)})
+        case api.Task():
+            console.put_json({"ended": as_json.task(event)})
+
+
+def _say_end(task: api.Task, *, as_json: bool) -> None:
+    notice = exits.notice(task)
+    if notice and not as_json:
+        console.say(notice)
+
+
+def on_break(id: str) -> None:  # noqa: A002 - the word of the contract
+    """Say that the supervisor went away, and that this ends no task."""
+    what = f"task {id} goes on" if id else "tasks go on"
+    console.say(f"the supervisor is gone; {what}; waiting for it to come back")
+
+
+def _schedule_arguments(to: parser.Parser) -> None:
+    to.usage = "tsched schedule [options] (--command LINE | -- ARGV...)"
+    spec.add_command(to)
+    add_due(to)
+    spec.add_options(to)
+
+
+def add_due(to: parser.Parser) -> None:
+    """When a task is due."""
+    to.add_argument("--at", metavar="WHEN", help="an instant: 14:30, tomorrow 9:00, 2026-11-22 14:30, now + 2 hours")
+    to.add_argument("--in", dest="delay_us", metavar="DUR", type=parser.delay, help="a length of time from now: 1h30m")
+    to.add_argument("--tz", metavar="ZONE", help="the zone of --at, as Europe/Berlin; this place's by default")
+
+
+def _schedule(args: Namespace) -> int:
+    zone, due = due_of(args)
+    asked = spec.build(args, data=None if args.stdin is None else stdin.named(args.stdin))
+    for field, value_us in due.items():
+        setattr(asked, field, value_us)
+    with connect.connect_or_start(args, remark=UNGUARDED) as client:
+        submitted = client.submit([asked])[0]
+    say_due(submitted.id, submitted.due_at_us, zone)
+    _put_submitted(submitted, as_json=args.json)
+    return EXIT_OK
+
+
+def due_of(args: Namespace) -> tuple[tzinfo, dict[str, int]]:
+    """The zone to show times in, and the field that says when a task is due, none when at once. Raises Refusal."""
+    if args.at is not None and args.delay_us is not None:
+        raise Refusal(RefusalReason.BAD_USAGE, "both --at and --in are given", "give one of them")
+    zone = zones.named(args.tz) if args.tz is not None else zones.local() if args.at else zones.local_or_utc()
+    if args.at is not None:
+        return zone, {"due_at_us": when.resolve(args.at, now_us=SystemClock().now_us(), zone=zone)}
+    return zone, {} if args.delay_us is None else {"delay_us": args.delay_us}
+
+
+def say_due(id: str, due_at_us: int, zone: tzinfo) -> None:  # noqa: A002 - the word of the contract
+    """Tell the instant that was understood."""
+    console.say(f"task {id} is due {when.echo(due_at_us, now_us=SystemClock().now_us(), zone=zone)}")
+
+
+VERBS = {
+    "run": parser.Verb(arguments=_run_arguments, run=_run, takes_command=True),
+    "schedule": parser.Verb(arguments=_schedule_arguments, run=_schedule, takes_command=True),
+}

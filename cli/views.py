@@ -1,0 +1,140 @@
+"""What people are shown: tasks, one task, the service, the doctor's findings. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..client.as_json import command_line, known
+from ..proto import durations
+from ..proto.clock import SECOND_US
+from ..proto.values import TaskState
+from . import escape, exits, table, zones
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..proto import api_pb2 as api
+
+HEAD = ("ID", "STATE", "WHEN", "RESULT", "NAME", "COMMAND")
+_NAME = HEAD.index("NAME")
+
+
+def tasks(shown: Sequence[api.Task], *, now_us: int, columns: int | None) -> str:
+    """Tasks as a table, the column of names only where there are any."""
+    rows = [_row(task, now_us) for task in shown]
+    keep = [place for place in range(len(HEAD)) if place != _NAME or any(row[_NAME] for row in rows)]
+    return table.render([HEAD[place] for place in keep], [[row[place] for place in keep] for row in rows], columns)
+
+
+def _row(task: api.Task, now_us: int) -> list[str]:
+    command = command_line(task.command)
+    return [task.id, _state(task), _when(task, now_us), exits.result(task), task.name, command]
+
+
+def _state(task: api.Task) -> str:
+    return "stopping" if task.cancel_requested and not TaskState(task.state).final else task.state
+
+
+def _when(task: api.Task, now_us: int) -> str:
+    """What a person wants to know of the time: how long to go, how long at it, how long ago."""
+    if task.HasField("finished_at_us"):
+        return f"{_length(now_us - task.finished_at_us)} ago"
+    if task.state == TaskState.RUNNING and task.HasField("started_at_us"):
+        return f"for {_length(now_us - task.started_at_us)}"
+    if task.state in (TaskState.SCHEDULED, TaskState.RETRYING) and task.due_at_us > now_us:
+        return f"in {_length(task.due_at_us - now_us)}"
+    return ""
+
+
+def _length(length_us: int) -> str:
+    return durations.human(max(0, length_us) // SECOND_US * SECOND_US)
+
+
+def task(shown: api.Task) -> str:
+    """Everything about one task."""
+    pairs = [
+        ("id", shown.id),
+        ("name", shown.name),
+        ("state", _state(shown)),
+        ("result", exits.result(shown)),
+        ("message", shown.message),
+        ("command", command_line(shown.command)),
+        ("folder", shown.cwd),
+        ("queue", shown.queue),
+        ("priority", str(shown.priority)),
+        ("created", _instant(shown.created_at_us)),
+        ("due", _instant(shown.due_at_us)),
+        ("started", _instant(known(shown, "started_at_us"))),
+        ("finished", _instant(known(shown, "finished_at_us"))),
+        ("timeout", durations.compact(shown.timeout_us) if shown.timeout_us else ""),
+        ("grace", durations.compact(shown.grace_us)),
+        ("on lost", shown.on_lost),
+        ("profile", shown.profile),
+        ("umask", f"{shown.umask:03o}" if shown.HasField("umask") else ""),
+        ("variables", " ".join(shown.env_names)),
+    ]
+    parts = [table.fields([(name, value) for name, value in pairs if value])]
+    return "\n\n".join(parts + [_attempt(attempt) for attempt in shown.attempts])
+
+
+def _attempt(attempt: api.Attempt) -> str:
+    ran_us = attempt.finished_at_us - attempt.started_at_us if attempt.HasField("finished_at_us") else None
+    pairs = [
+        ("attempt", f"{attempt.number} {attempt.state}"),
+        ("reason", attempt.reason),
+        ("message", attempt.message),
+        ("exit code", str(attempt.exit_code) if attempt.HasField("exit_code") else ""),
+        ("signal", exits.signal_name(attempt.signal) if attempt.HasField("signal") else ""),
+        ("pid", str(attempt.pid) if attempt.HasField("pid") else ""),
+        ("started", _instant(known(attempt, "started_at_us"))),
+        ("ran for", durations.human(max(0, ran_us)) if ran_us is not None and attempt.started_at_us else ""),
+        ("late by", f"{attempt.lateness_s * 1000:.1f} ms" if attempt.HasField("lateness_s") else ""),
+        ("cpu", f"{attempt.cpu_s:.3f} s" if attempt.HasField("cpu_s") else ""),
+        ("memory", f"{attempt.peak_bytes / 2**20:.1f} MiB" if attempt.HasField("peak_bytes") else ""),
+        ("output", _output(attempt)),
+        ("leftovers", f"{attempt.leftovers} processes were ended" if attempt.leftovers else ""),
+    ]
+    return table.fields([(name, value) for name, value in pairs if value])
+
+
+def _output(attempt: api.Attempt) -> str:
+    text = f"stdout {attempt.stdout_bytes} bytes, stderr {attempt.stderr_bytes} bytes"
+    text += f", {attempt.dropped_bytes} not kept" if attempt.dropped_bytes else ""
+    return text + (", cut off: its executor died" if attempt.truncated else "")
+
+
+def _instant(at_us: int | None) -> str:
+    if at_us is None:
+        return ""
+    return zones.at(at_us, zones.local_or_utc()).isoformat(" ", "milliseconds")
+
+
+def status(shown: api.StatusResponse, *, now_us: int, columns: int | None) -> str:
+    """The service at a glance."""
+    counts = [f"{count} {state}" for state, count in sorted(shown.tasks.items()) if count]
+    pairs = [
+        ("tsched", f"{shown.version}, supervisor {shown.pid}, up {_length(now_us - shown.started_at_us)}"),
+        ("state in", shown.state_dir),
+        ("socket", shown.socket),
+        ("tasks", ", ".join(counts) or "none"),
+        ("next due", f"in {_length(shown.next_due_at_us - now_us)}" if shown.HasField("next_due_at_us") else ""),
+        ("stopping", "yes: no new task is taken" if shown.draining else ""),
+    ]
+    text = table.fields([(name, value) for name, value in pairs if value])
+    return f"{text}\n\n{_executors(shown.executors, columns)}" if shown.executors else text
+
+
+def _executors(shown: Sequence[api.ExecutorStatus], columns: int | None) -> str:
+    rows = [[str(each.pid), each.state, f"{each.running}/{each.slots}", each.version, each.id] for each in shown]
+    return table.render(("EXECUTOR", "STATE", "RUNNING", "VERSION", "ID"), rows, columns)
+
+
+def diagnosis(answer: api.DoctorResponse) -> str:
+    """What the doctor found, a line each, and what it looked at."""
+    lines = [f"{each.severity}: {each.object}: {each.message}{_hint(each)}" for each in answer.findings]
+    lines.append(f"checked: {', '.join(answer.checked)}" if answer.checked else "checked nothing")
+    return "\n".join(map(escape.line, lines))
+
+
+def _hint(finding: api.Finding) -> str:
+    return f" ({finding.hint})" if finding.hint else ""

@@ -1,0 +1,203 @@
+"""What `--at` takes: one instant from what a person writes, or a refusal; never a guess.
+
+    2026-11-22T14:30:00+01:00   2026-11-22 14:30   14:30   9am   tomorrow 9:00   monday 8am   22 Nov 2026 14:30
+    now + 2 hours   in 10 minutes   @1795351104
+
+A time of day alone, a weekday and a day without a year mean the next such one. What two people could read differently
+(4/1, a day without a time), what is past, and what no clock shows or shows twice is refused with a hint. Pure: the
+present and the zone are given.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from ..proto import durations
+from ..proto.checks import quoted
+from ..proto.clock import SECOND_US
+from ..proto.errors import Refusal, RefusalReason
+from . import zones
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import tzinfo
+
+HINT = "write 2026-11-22 14:30, tomorrow 9:00, monday 8am, now + 2 hours or an RFC 3339 time"
+AHEAD_YEARS = 100
+LONGEST_TEXT = 100
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+
+_EPOCH_TIME = re.compile(r"@([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
+_RELATIVE = re.compile(r"(?:now ?\+ ?|in )(.+)", re.ASCII)
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[t ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.([0-9]{1,9}))? ?(z|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
+_CLOCK = r"(?:noon|[0-9]{1,2}(?::[0-9]{2}(?::[0-9]{2})?)? ?[ap]m|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)"
+_DAY_CLOCK = re.compile(rf"(?:(?P<day>.*[^ ,])(?:,? at |,? |(?<=[0-9])t))?(?P<clock>{_CLOCK})", re.ASCII)
+_CLOCK_DAY = re.compile(rf"(?P<clock>{_CLOCK}),?(?: on)? (?P<day>.+)", re.ASCII)
+_CLOCK_PARTS = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?(?::([0-9]{2}))? ?([ap]m)?", re.ASCII)
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_AMBIGUOUS_DAY = re.compile(r"\b[0-9]{1,4}([/.-])[0-9]{1,2}(\1[0-9]{2,4})?\b", re.ASCII)
+_NAMED_DAY = re.compile(
+    rf"(?:(?:{_MONTHS})[a-z]*\.? [0-9]{{1,2}}(?:st|nd|rd|th)?|[0-9]{{1,2}}(?:st|nd|rd|th|\.)? (?:{_MONTHS})[a-z]*\.?)"
+    r"(?P<year>,? [0-9]{4})?",
+    re.ASCII,
+)
+
+
+def resolve(text: str, *, now_us: int, zone: tzinfo) -> int:
+    """The instant meant, not before `now_us`. Raises Refusal BAD_TIME, or BAD_DURATION for the length in `now + X`."""
+    if len(text) > LONGEST_TEXT:
+        raise _unreadable(text)
+    words = " ".join(text.split())
+    try:
+        at_us = _read(words, now_us, zone)
+    except (OverflowError, OSError):  # beyond what datetime or a zone's rules can hold
+        raise _too_far() from None
+    return _checked(at_us, now_us, zone)
+
+
+def _read(words: str, now_us: int, zone: tzinfo) -> int:
+    if found := _EPOCH_TIME.fullmatch(words):
+        return _scaled(int(found[1]), found[2])
+    if words.casefold() == "now":
+        return now_us
+    if found := _RELATIVE.fullmatch(words[:4].casefold() + words[4:]):
+        return now_us + durations.parse_us(_lower_words(found[1]))
+    if found := _RFC_3339.fullmatch(words.casefold()):
+        return _rfc_3339(found)
+    return zones.microseconds(_calendar(words.casefold(), zones.at(now_us, zone), zone))
+
+
+def _scaled(whole_s: int, fraction: str | None) -> int:
+    """Seconds and the digits behind the point, rounded up: nothing happens early."""
+    return whole_s * SECOND_US + -(-int((fraction or "0").ljust(9, "0")) // 1000)
+
+
+def _lower_words(text: str) -> str:
+    """Units written as words in lower case; a single letter stays, for M could mean months."""
+    return re.sub(r"[A-Za-z]{2,}", lambda word: word[0].lower(), text)
+
+
+def _rfc_3339(found: re.Match[str]) -> int:
+    zone_text = "+00:00" if found[4] == "z" else found[4]
+    try:
+        moment = datetime.fromisoformat(f"{found[1]}T{found[2]}{zone_text}")
+    except ValueError as error:
+        raise Refusal(RefusalReason.BAD_TIME, f"no such time: {found[0]} ({error})", HINT) from None
+    return zones.microseconds(moment) + _scaled(0, found[3])
+
+
+def _calendar(words: str, now: datetime, zone: tzinfo) -> datetime:
+    found = _DAY_CLOCK.fullmatch(words) or _CLOCK_DAY.fullmatch(words)
+    if found is None:
+        raise _unreadable(words)
+    clock = _clock(found["clock"])
+    if found["day"] is None:
+        today = datetime.combine(now.date(), clock)
+        passed = today < now.replace(tzinfo=None)
+        return zones.settle(today + timedelta(days=passed), zone)
+    return zones.settle(_on_day(found["day"], clock, now), zone)
+
+
+def _clock(text: str) -> time:
+    if text == "noon":
+        return time(12)
+    parts = _CLOCK_PARTS.fullmatch(text)
+    assert parts  # noqa: S101 - _CLOCK let it pass
+    hour, minute, second = (int(part or 0) for part in parts.groups()[:3])
+    if parts[4]:
+        if not 1 <= hour <= 12:  # noqa: PLR2004 - the hours of a half day
+            raise _no_such_time(text)
+        hour = hour % 12 + (12 if parts[4] == "pm" else 0)
+    try:
+        return time(hour, minute, second)
+    except ValueError:
+        raise _no_such_time(text) from None
+
+
+def _on_day(day: str, clock: time, now: datetime) -> datetime:
+    if day in ("today", "tomorrow"):
+        return datetime.combine(now.date() + timedelta(days=day == "tomorrow"), clock)
+    if (weekday := _weekday(day)) is not None:
+        wait = timedelta(days=(weekday - now.weekday()) % 7)
+        wall = datetime.combine(now.date() + wait, clock)
+        return wall if wall >= now.replace(tzinfo=None) else wall + timedelta(days=7)
+    if _ISO_DAY.fullmatch(day):
+        return datetime.combine(_date(date.fromisoformat, day), clock)
+    if found := _NAMED_DAY.fullmatch(day):
+        return _named_day(day, clock, now, has_year=found["year"] is not None)
+    raise _unreadable(day)
+
+
+def _weekday(day: str) -> int | None:
+    """Monday is 0; three letters are enough."""
+    names = [place for place, name in enumerate(_DAYS) if name.startswith(day) and len(day) >= len("mon")]
+    return names[0] if names else None
+
+
+def _date(read: Callable[[str], date], text: str) -> date:
+    try:
+        return read(text)
+    except ValueError:
+        raise Refusal(RefusalReason.BAD_TIME, f"no such day: {quoted(text)}", HINT) from None
+
+
+def _named_day(day: str, clock: time, now: datetime, *, has_year: bool) -> datetime:
+    """A day with its month's name; without a year the next such one."""
+    wall = datetime.combine(_date(lambda text: _parsed(text, now.year), day), clock)
+    if has_year or wall >= now.replace(tzinfo=None):
+        return wall
+    return datetime.combine(_date(lambda text: _parsed(text, now.year + 1), day), clock)
+
+
+def _parsed(text: str, year: int) -> date:
+    """What dateutil reads. Its own guesses are kept out: the shape was checked, and the day must be in the text."""
+    from dateutil import parser  # costs 25 ms, and few write months' names
+
+    readings = {
+        parser.parse(text, default=datetime(year, month, day)).date()  # noqa: DTZ001 - a day has no zone
+        for month, day in ((1, 1), (12, 28))
+    }
+    if len(readings) != 1:
+        raise ValueError(text)
+    return readings.pop()
+
+
+def _checked(at_us: int, now_us: int, zone: tzinfo) -> int:
+    if at_us > now_us + durations.UNITS_US["d"] * 366 * AHEAD_YEARS:
+        raise _too_far()
+    if at_us < now_us:
+        shown = zones.at(max(at_us, -(10**15)), zone).isoformat(" ", "seconds")
+        ago = durations.human(now_us - at_us)
+        raise Refusal(RefusalReason.BAD_TIME, f"{shown} is past, {ago} ago", "give a later time, or use: tsched run")
+    return at_us
+
+
+def _no_such_time(text: str) -> Refusal:
+    return Refusal(RefusalReason.BAD_TIME, f"no such time of day: {text}", "write 14:30 or 2:30pm")
+
+
+def _too_far() -> Refusal:
+    return Refusal(RefusalReason.BAD_TIME, f"more than {AHEAD_YEARS} years ahead", "give a time in this century")
+
+
+def _unreadable(text: str) -> Refusal:
+    """Why it cannot be read, as far as that can be told."""
+    if _AMBIGUOUS_DAY.search(text) and not _ISO_DAY.fullmatch(text):
+        hint = "write the day as 2027-04-01, or with its month's name"
+        return Refusal(RefusalReason.BAD_TIME, f"can be read in more than one way: {quoted(text)}", hint)
+    if _ISO_DAY.fullmatch(text) or text in ("today", "tomorrow", *_DAYS) or _NAMED_DAY.fullmatch(text):
+        return Refusal(RefusalReason.BAD_TIME, f"a day without a time: {text}", f"add one: {text} 9:00")
+    return Refusal(RefusalReason.BAD_TIME, f"not a time: {quoted(text)}", HINT)
+
+
+def echo(at_us: int, *, now_us: int, zone: tzinfo) -> str:
+    """The instant with its zone and how far off it is: `2026-11-22 14:30:00+01:00 (Europe/Berlin), in 3 h 12 min`."""
+    shown = zones.at(at_us, zone).isoformat(" ", "seconds")
+    wait = f"in {durations.human(at_us - now_us)}" if at_us > now_us else "now"
+    return f"{shown} ({zones.name_of(zone)}), {wait}"

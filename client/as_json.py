@@ -1,0 +1,173 @@
+"""Messages as the plain values that `--json` prints: instants RFC 3339 UTC, lengths of time in seconds."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..proto.clock import SECOND_US
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from ..proto import api_pb2 as api
+
+Json = dict[str, Any]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(at_us: int | None) -> str | None:
+    """An instant with microseconds and Z: `2026-11-22T14:30:00.000000Z`."""
+    if at_us is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=at_us)).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def seconds(length_us: int | None) -> float | None:
+    """A length of time."""
+    return None if length_us is None else length_us / SECOND_US
+
+
+def known(message: Message, field: str) -> Any:
+    """The value of an optional field, None where it has none."""
+    return getattr(message, field) if message.HasField(field) else None
+
+
+def command_line(command: api.Command) -> str:
+    """The command as one line that a shell would take."""
+    return command.shell if command.WhichOneof("form") != "argv" else shlex.join(command.argv.args)
+
+
+def task(task: api.Task) -> Json:
+    """A task. `argv` is null where the command is a line for the shell."""
+    return {
+        "id": task.id,
+        "name": task.name,
+        "state": task.state,
+        "command": command_line(task.command),
+        "argv": list(task.command.argv.args) if task.command.WhichOneof("form") == "argv" else None,
+        "queue": task.queue,
+        "priority": task.priority,
+        "created_at": instant(task.created_at_us),
+        "due_at": instant(task.due_at_us),
+        "started_at": instant(known(task, "started_at_us")),
+        "finished_at": instant(known(task, "finished_at_us")),
+        "attempt": task.attempt,
+        "max_attempts": task.max_attempts,
+        "exit_code": known(task, "exit_code"),
+        "signal": known(task, "signal"),
+        "reason": task.reason,
+        "message": task.message,
+        "lateness_s": known(task, "lateness_s"),
+        "scheduled_for": instant(known(task, "scheduled_for_us")),
+        "schedule": task.schedule or None,
+        "retry_of": task.retry_of or None,
+        "cwd": task.cwd,
+        "timeout_s": seconds(known(task, "timeout_us")),
+        "grace_s": seconds(task.grace_us),
+        "on_lost": task.on_lost,
+        "profile": task.profile,
+        "umask": f"{task.umask:03o}" if task.HasField("umask") else None,
+        "cancel_requested": task.cancel_requested,
+    }
+
+
+def detailed(shown: api.Task) -> Json:
+    """A task with its attempts and the names of its variables."""
+    return task(shown) | {
+        "attempts": [attempt(each) for each in shown.attempts],
+        "env_names": list(shown.env_names),
+    }
+
+
+def attempt(attempt: api.Attempt) -> Json:
+    """One try of a task."""
+    return {
+        "number": attempt.number,
+        "state": attempt.state,
+        "executor": attempt.executor,
+        "claimed_at": instant(attempt.claimed_at_us),
+        "started_at": instant(known(attempt, "started_at_us")),
+        "finished_at": instant(known(attempt, "finished_at_us")),
+        "pid": known(attempt, "pid"),
+        "exit_code": known(attempt, "exit_code"),
+        "signal": known(attempt, "signal"),
+        "reason": attempt.reason,
+        "message": attempt.message,
+        "cpu_s": known(attempt, "cpu_s"),
+        "peak_bytes": known(attempt, "peak_bytes"),
+        "lateness_s": known(attempt, "lateness_s"),
+        "stdout_bytes": attempt.stdout_bytes,
+        "stderr_bytes": attempt.stderr_bytes,
+        "dropped_bytes": attempt.dropped_bytes,
+        "leftovers": attempt.leftovers,
+        "truncated": attempt.truncated,
+    }
+
+
+def submitted(submitted: api.Submitted) -> Json:
+    """The answer to a submission."""
+    return {
+        "id": submitted.id,
+        "existed": submitted.existed,
+        "state": submitted.state,
+        "due_at": instant(submitted.due_at_us),
+    }
+
+
+def output(output: api.Output) -> Json:
+    """A piece of output: `text` where it is UTF-8, else `base64`."""
+    return {
+        "stream": output.stream,
+        "offset": output.offset,
+        **_data(output.data),
+        "gap_bytes": output.gap_bytes,
+        "truncated": output.truncated,
+    }
+
+
+def _data(data: bytes) -> Json:
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def status(status: api.StatusResponse) -> Json:
+    """The service and what it has to do."""
+    return {
+        "version": status.version,
+        "pid": status.pid,
+        "started_at": instant(status.started_at_us),
+        "state_dir": status.state_dir,
+        "socket": status.socket,
+        "tasks": dict(status.tasks),
+        "next_due_at": instant(known(status, "next_due_at_us")),
+        "draining": status.draining,
+        "executors": [executor(each) for each in status.executors],
+    }
+
+
+def executor(executor: api.ExecutorStatus) -> Json:
+    """One process that runs tasks."""
+    return {
+        "id": executor.id,
+        "pid": executor.pid,
+        "state": executor.state,
+        "slots": executor.slots,
+        "running": executor.running,
+        "version": executor.version,
+    }
+
+
+def diagnosis(answer: api.DoctorResponse) -> Json:
+    """What the doctor found, and what it looked at."""
+    return {
+        "findings": [
+            {"severity": each.severity, "object": each.object, "message": each.message, "hint": each.hint}
+            for each in answer.findings
+        ],
+        "checked": list(answer.checked),
+    }

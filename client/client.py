@@ -1,0 +1,181 @@
+"""A synchronous client of tsched.v1 over the supervisor's Unix socket: one method per call of the contract.
+
+Everything raises Refusal and nothing else. Messages are those of proto/api.proto.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from ..proto import api_pb2 as api
+from ..proto import endpoint
+from ..proto.api_pb2_grpc import ControlStub, TasksStub
+from ..proto.clock import SECOND_US
+from ..proto.errors import Refusal, RefusalReason
+from .errors import broken, refusal_of
+
+T = TypeVar("T")
+
+ANSWER_S = 30.0
+"""Longest wait for an answer that needs no work; a supervisor that takes longer is stuck."""
+SUBMIT_S = 120.0
+RETURN_S = 10.0
+"""How long a submission waits for a supervisor that went away before it answered."""
+
+
+def random_key() -> str:
+    """A submission key: 128 random bits."""
+    return secrets.token_hex(16)
+
+
+class Client:
+    """A connection to one supervisor; use it as a context manager. Not connected before its first call."""
+
+    def __init__(self, socket: Path, *, make_key: Callable[[], str] = random_key) -> None:
+        self.socket = endpoint.check_socket_path(socket)
+        self._make_key = make_key
+        self._channel = grpc.insecure_channel(endpoint.target(socket), endpoint.CHANNEL_OPTIONS)
+        self._tasks: Any = TasksStub(self._channel)  # type: ignore[no-untyped-call]
+        self._control: Any = ControlStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection; calls that still run fail."""
+        self._channel.close()
+
+    # Tasks.
+
+    def submit(self, specs: Sequence[api.TaskSpec]) -> list[api.Submitted]:
+        """Store all tasks or none; the answer means durable. Asked once more when the connection broke before it."""
+        request = api.SubmitRequest(tasks=[self.keyed(spec) for spec in specs])
+        try:
+            answer = self._submit(request, wait=False, timeout_s=SUBMIT_S)
+        except Refusal as refusal:
+            if not broken(refusal):
+                raise
+            answer = self._submit(request, wait=True, timeout_s=RETURN_S)
+        return list(answer.tasks)
+
+    def _submit(self, request: api.SubmitRequest, *, wait: bool, timeout_s: float) -> api.SubmitResponse:
+        answer: api.SubmitResponse = self._ask(self._tasks.Submit, request, wait_for_ready=wait, timeout=timeout_s)
+        return answer
+
+    def keyed(self, spec: api.TaskSpec) -> api.TaskSpec:
+        """The same with a submission key: repeating it gives the same task."""
+        if spec.key:
+            return spec
+        copy = api.TaskSpec(key=self._make_key())
+        copy.MergeFrom(spec)
+        return copy
+
+    def run(self, spec: api.TaskSpec) -> Iterator[api.RunEvent]:
+        """Submit a task and follow it to its end; reading slowly slows the task."""
+        return self._stream(self._tasks.Run, api.RunRequest(task=spec))
+
+    def get(self, id: str) -> api.Task:  # noqa: A002 - the word of the contract
+        """One task with its attempts."""
+        task: api.Task = self._ask(self._tasks.Get, api.GetRequest(id=id))
+        return task
+
+    def list_page(self, request: api.ListRequest) -> api.ListResponse:
+        """One page of tasks, newest first."""
+        page: api.ListResponse = self._ask(self._tasks.List, request)
+        return page
+
+    def tasks(self, *, states: Iterable[str] = (), queue: str = "", page_size: int = 1000) -> Iterator[api.Task]:
+        """All tasks, newest first, fetched a page at a time."""
+        request = api.ListRequest(states=states, queue=queue, page_size=page_size)
+        while True:
+            page = self.list_page(request)
+            yield from page.tasks
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def modify(self, request: api.ModifyRequest) -> api.Task:
+        """Change a task that has not started; the task as it then is."""
+        task: api.Task = self._ask(self._tasks.Modify, request)
+        return task
+
+    def delete(self, id: str) -> None:  # noqa: A002 - the word of the contract
+        """Remove a task that is not running, with all that is kept of it."""
+        self._ask(self._tasks.Delete, api.DeleteRequest(id=id))
+
+    def cancel(self, id: str, *, grace_us: int | None = None) -> api.Task:  # noqa: A002 - the word of the contract
+        """Ask for a task's end; the wish is durable. `grace_us` instead of the task's own, 0: kill now."""
+        task: api.Task = self._ask(self._tasks.Cancel, api.CancelRequest(id=id, grace_us=grace_us))
+        return task
+
+    def wait(self, ids: Iterable[str], *, timeout_us: int | None = None) -> Iterator[api.Task]:
+        """Each task once, as it reaches its final state. Raises Refusal WAIT_TIMEOUT."""
+        request = api.WaitRequest(ids=ids)
+        timeout_s = None if timeout_us is None else timeout_us / SECOND_US
+        try:
+            yield from self._stream(self._tasks.Wait, request, timeout_s=timeout_s)
+        except Refusal as refusal:
+            if isinstance(refusal.__cause__, grpc.RpcError) and _timed_out(refusal.__cause__):
+                raise Refusal(
+                    RefusalReason.WAIT_TIMEOUT, "not all ended in time", "wait again, or look: list"
+                ) from None
+            raise
+
+    def logs(self, request: api.LogsRequest) -> Iterator[api.Output]:
+        """Kept output in order, and with `follow` what is still to come."""
+        return self._stream(self._tasks.Logs, request)
+
+    # Control.
+
+    def status(self) -> api.StatusResponse:
+        """The service and what it has to do."""
+        status: api.StatusResponse = self._ask(self._control.Status, api.StatusRequest())
+        return status
+
+    def await_ready(self, timeout_s: float) -> None:
+        """Wait until a supervisor answers. Raises Refusal NO_SUPERVISOR when none does in time."""
+        self._ask(self._control.Status, api.StatusRequest(), wait_for_ready=True, timeout=timeout_s)
+
+    def doctor(self) -> api.DoctorResponse:
+        """Check store and invariants; takes as long as it takes."""
+        findings: api.DoctorResponse = self._ask(self._control.Doctor, api.DoctorRequest(), timeout=None)
+        return findings
+
+    def shutdown(self, *, drain_us: int | None = None) -> None:
+        """Begin to stop; answered at once."""
+        self._ask(self._control.Shutdown, api.ShutdownRequest(drain_us=drain_us))
+
+    # Calls.
+
+    def _ask(self, method: Any, request: Any, *, timeout: float | None = ANSWER_S, wait_for_ready: bool = False) -> Any:
+        with self._refusing():
+            return method(request, timeout=timeout, wait_for_ready=wait_for_ready)
+
+    def _stream(self, method: Any, request: Any, *, timeout_s: float | None = None) -> Iterator[Any]:
+        with self._refusing():
+            call = method(request, timeout=timeout_s)
+            try:
+                yield from call
+            finally:
+                call.cancel()  # a reader who leaves early ends the call; one who read to its end changes nothing
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise refusal_of(error, self.socket) from error
+
+
+def _timed_out(error: grpc.RpcError) -> bool:
+    return bool(error.code() is grpc.StatusCode.DEADLINE_EXCEEDED)

@@ -1,0 +1,159 @@
+"""Following tasks to their end although the supervisor may be killed and started again meanwhile.
+
+Tasks outlive their supervisor, so a broken stream says nothing about the task. What was seen is counted per stream;
+after a reconnect the kept output is read from its begin and what was seen is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..proto import api_pb2 as api
+from ..proto.clock import SECOND_US, Clock, SystemClock
+from ..proto.errors import Refusal, RefusalReason
+from .client import Client
+from .errors import broken
+
+Event = api.Submitted | api.Output | api.Task
+OnBreak = Callable[[str], None]
+"""Is told of a lost connection, with the id of the task where one is known."""
+
+PATIENCE_S = 60.0
+"""How long a supervisor may be away before its followers give up."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a task was followed: its newest attempt, and how much of each stream of that."""
+
+    id: str = ""
+    ended: bool = False
+    attempt: int = 1
+    offsets: dict[str, int] = field(default_factory=lambda: {"out": 0, "err": 0})
+
+    def note(self, output: api.Output) -> None:
+        """Count what came live. A stream that begins anew belongs to the next attempt."""
+        if output.data and output.offset < self.offsets[output.stream]:
+            self.begin(self.attempt + 1)
+        self.offsets[output.stream] = max(self.offsets[output.stream], output.offset + len(output.data))
+
+    def begin(self, attempt: int) -> None:
+        """Count from zero when it is another attempt."""
+        if attempt != self.attempt:
+            self.attempt = attempt
+            self.offsets = {"out": 0, "err": 0}
+
+    def unseen(self, output: api.Output) -> api.Output | None:
+        """What of a repeated piece is new, counted; None when nothing is."""
+        if output.truncated and not output.data:
+            return output
+        known = self.offsets[output.stream] - output.offset
+        fresh = output.data[max(0, known) :]
+        if not fresh:
+            return None
+        self.offsets[output.stream] = output.offset + len(output.data)
+        begin = output.offset + max(0, known)
+        return api.Output(
+            stream=output.stream, offset=begin, data=fresh, gap_bytes=max(0, -known), truncated=output.truncated
+        )
+
+
+def follow_run(client: Client, spec: api.TaskSpec, *, on_break: OnBreak) -> Iterator[Event]:
+    """Submit a task and give everything it writes, then the ended task."""
+    spec, progress = client.keyed(spec), Progress()
+    while not progress.ended:
+        try:
+            yield from _resumed(client, progress) if progress.id else _live(client, spec, progress)
+        except Refusal as refusal:
+            if not broken(refusal):
+                raise
+            on_break(progress.id)
+            client.await_ready(PATIENCE_S)
+
+
+def _live(client: Client, spec: api.TaskSpec, progress: Progress) -> Iterator[Event]:
+    for event in client.run(spec):
+        match event.WhichOneof("event"):
+            case "submitted":
+                progress.id = event.submitted.id
+                if event.submitted.existed:
+                    progress.attempt = max(1, client.get(progress.id).attempt)
+                yield event.submitted
+            case "output":
+                progress.note(event.output)
+                yield event.output
+            case "ended":
+                progress.ended = True
+                yield event.ended
+    if not progress.id:
+        raise Refusal(RefusalReason.INTERNAL, "the supervisor ended a run without a word", "its log may say more")
+
+
+def _resumed(client: Client, progress: Progress) -> Iterator[Event]:
+    progress.begin(max(1, client.get(progress.id).attempt))
+    for output in client.logs(api.LogsRequest(id=progress.id, follow=True)):
+        fresh = progress.unseen(output)
+        if fresh is not None:
+            yield fresh
+    for task in client.wait([progress.id]):
+        progress.ended = True
+        yield task
+
+
+def follow_logs(client: Client, request: api.LogsRequest, *, on_break: OnBreak) -> Iterator[api.Output]:
+    """Output as asked for; with `follow`, also over a restart of the supervisor."""
+    progress = Progress(id=request.id)
+    try:
+        for output in client.logs(request):
+            progress.note(output)
+            yield output
+    except Refusal as refusal:
+        if not (broken(refusal) and request.follow):
+            raise
+        on_break(request.id)
+        client.await_ready(PATIENCE_S)
+        for event in _resumed(client, progress):
+            if isinstance(event, api.Output) and request.stream in ("", event.stream):
+                yield event
+
+
+def follow_wait(
+    client: Client, ids: Sequence[str], *, timeout_us: int | None, on_break: OnBreak, clock: Clock | None = None
+) -> Iterator[api.Task]:
+    """Each of the tasks once, as it ends, also over a restart of the supervisor. Raises Refusal WAIT_TIMEOUT."""
+    left = _Left(timeout_us, clock or SystemClock())
+    waiting = dict.fromkeys(ids)
+    while waiting:
+        try:
+            for task in client.wait(waiting, timeout_us=left.us()):
+                waiting.pop(task.id, None)
+                yield task
+        except Refusal as refusal:
+            if not broken(refusal):
+                raise
+            on_break("")
+            _await_return(client, left.us())
+        else:
+            return
+
+
+class _Left:
+    """What is left of a time limit."""
+
+    def __init__(self, limit_us: int | None, clock: Clock) -> None:
+        self._clock = clock
+        self._end_us = None if limit_us is None else clock.mono_us() + limit_us
+
+    def us(self) -> int | None:
+        return None if self._end_us is None else max(0, self._end_us - self._clock.mono_us())
+
+
+def _await_return(client: Client, left_us: int | None) -> None:
+    if left_us is None or left_us > PATIENCE_S * SECOND_US:
+        client.await_ready(PATIENCE_S)
+        return
+    try:
+        client.await_ready(left_us / SECOND_US)
+    except Refusal:
+        raise Refusal(RefusalReason.WAIT_TIMEOUT, "not all ended in time", "the supervisor is gone") from None
