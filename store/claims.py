@@ -1,0 +1,134 @@
+"""Claims: a ready task is given to one executor, handed back unstarted, or reported as started.
+
+The fence of every write about an attempt is its id: it only grows, also over restored copies, and never comes back.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from . import model, rows
+from .cipher import CorruptRecord
+from .endings import finished, lose
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from .db import Db
+
+__all__ = ["claim", "finished", "live_attempts", "lose", "queues_with_ready", "returned", "skip_ids", "started"]
+
+CORRUPT = "what is stored of this task is damaged; it was not run"
+
+
+def claim(db: Db, *, executor: str, queue: str, limit: int, now_us: int) -> list[model.Claimed]:
+    """Give an executor at most `limit` ready tasks of a queue, the first first.
+
+    A task whose payload cannot be opened is not given; it fails (corrupt_record), and the next one takes its place.
+    An executor that is gone, or unknown, is given nothing.
+    """
+    given: list[model.Claimed] = []
+    row = db.one("executor_by_id", id=executor)
+    while row is not None and row["state"] == "present" and len(given) < limit:
+        wanted = limit - len(given)
+        taken = _take(db, executor, queue, wanted, now_us)
+        given += [claimed for row in taken if (claimed := _opened(db, row, now_us)) is not None]
+        if len(taken) < wanted:
+            break
+    return given
+
+
+def queues_with_ready(db: Db) -> list[str]:
+    """The queues that have something to give."""
+    return [row["queue"] for row in db.all("queues_with_ready")]
+
+
+def started(db: Db, *, reports: Sequence[model.StartReport]) -> None:
+    """Note that attempts have started. Those that ended, or are another executor's, are passed over."""
+    values = [
+        {
+            "attempt_id": report.attempt_id,
+            "executor": report.executor,
+            "pid": report.pid,
+            "start_ticks": report.start_ticks,
+            "started_at_us": report.started_at_us,
+        }
+        for report in reports
+    ]
+    if db.many("start_claimed", values) < len(values):
+        db.many("start_stopping", values)
+
+
+def returned(db: Db, *, attempt_ids: Sequence[int], executor: str) -> list[str]:
+    """Take back attempts that were never started: their tasks are ready again, or cancelled if that was asked.
+
+    Returns the ids of these tasks. Attempts that have started, ended, or are another executor's are passed over.
+    """
+    unstarted = [
+        row
+        for row in db.all("live_among", attempt_ids=json.dumps(list(attempt_ids)))
+        if row["executor"] == executor and row["state"] != "running" and row["started_at_us"] is None
+    ]
+    for row in unstarted:
+        back = "give_back_task" if row["cancel_requested_at_us"] is None else "stop_unstarted_task"
+        db.run(back, seq=row["seq"], attempt_id=row["id"])
+        db.run("withdraw_attempt", attempt_id=row["id"])
+    return [row["task_id"] for row in unstarted]
+
+
+def live_attempts(db: Db, *, executor: str) -> list[model.LiveAttempt]:
+    """What an executor holds."""
+    return [
+        model.LiveAttempt(
+            attempt_id=row["id"],
+            task_id=row["task_id"],
+            state=row["state"],
+            grace_us=row["grace_us"],
+            cancel=row["cancel_requested_at_us"] is not None,
+        )
+        for row in db.all("live_of_executor", executor=executor)
+    ]
+
+
+def skip_ids(db: Db, *, newest: int) -> None:
+    """Give the next attempt an id above `newest`, for output of a later copy may be kept under ids up to that one."""
+    db.run("begin_attempt_ids", newest=newest)
+    db.run("skip_attempt_ids", newest=newest)
+
+
+def _take(db: Db, executor: str, queue: str, limit: int, now_us: int) -> list[sqlite3.Row]:
+    made = db.all("claim_attempts", executor=executor, queue=queue, limit=limit, now_us=now_us)
+    if not made:
+        return []
+    first = min(row["id"] for row in made)
+    db.run("claim_tasks", first=first)
+    return db.all("claimed_since", first=first)
+
+
+def _opened(db: Db, row: sqlite3.Row, now_us: int) -> model.Claimed | None:
+    try:
+        payload = rows.open_payload(db, row["sealed"], seq=row["seq"], revision=row["revision"])
+    except CorruptRecord:
+        _fail_corrupt(db, row, now_us)
+        return None
+    return model.Claimed(
+        attempt_id=row["id"],
+        number=row["number"],
+        task_id=row["task_id"],
+        queue=row["queue"],
+        payload=payload,
+        timeout_us=row["timeout_us"],
+        grace_us=row["grace_us"],
+        due_at_us=row["due_at_us"],
+        scheduled_for_us=row["scheduled_for_us"],
+        profile=row["profile"],
+        output_cap_bytes=row["output_cap_bytes"],
+    )
+
+
+def _fail_corrupt(db: Db, row: sqlite3.Row, now_us: int) -> None:
+    message = rows.seal_message(db, CORRUPT, table="tasks", row=row["seq"])
+    db.run("fail_corrupt_task", seq=row["seq"], attempt_id=row["id"], now_us=now_us, message=message)
+    db.run("withdraw_attempt", attempt_id=row["id"])

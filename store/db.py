@@ -1,0 +1,45 @@
+"""The handle commands and queries are given: one connection, the cipher, the named statements."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .cipher import Cipher
+    from .sql import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Db:
+    """One database inside one transaction. It is good for the call it was given to, and no longer."""
+
+    connection: sqlite3.Connection
+    cipher: Cipher
+    sql: Mapping[str, Statement]
+
+    def one(self, statement: str, /, **params: Any) -> sqlite3.Row | None:
+        """The first row of a named statement."""
+        row: sqlite3.Row | None = self.connection.execute(self.sql[statement].text, params).fetchone()
+        return row
+
+    def all(self, statement: str, /, **params: Any) -> list[sqlite3.Row]:
+        """All rows of a named statement."""
+        return self.connection.execute(self.sql[statement].text, params).fetchall()
+
+    def each(self, statement: str, /, **params: Any) -> Iterator[sqlite3.Row]:
+        """The rows of a named statement as they are found, for who may stop early."""
+        with contextlib.closing(self.connection.execute(self.sql[statement].text, params)) as cursor:
+            yield from cursor
+
+    def run(self, statement: str, /, **params: Any) -> int:
+        """Run a named statement; how many rows it changed."""
+        return self.connection.execute(self.sql[statement].text, params).rowcount
+
+    def many(self, statement: str, rows: Iterable[Mapping[str, Any]], /) -> int:
+        """Run a named statement once per row of parameters; how many rows it changed in all."""
+        return self.connection.executemany(self.sql[statement].text, rows).rowcount

@@ -1,0 +1,257 @@
+"""What goes into the store and comes out of it: frozen values, instants and lengths in microseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A task as it is submitted.
+
+    `content` holds canonical bytes of everything the user asked for; only a digest of it is kept, to tell a repeated
+    submission from another one with the same id or key.
+    """
+
+    id: str | None
+    key: str | None
+    name: str
+    kind: str = "command"
+    queue: str
+    priority: int
+    state: str
+    due_at_us: int
+    payload: bytes
+    content: bytes
+    timeout_us: int | None
+    grace_us: int
+    on_lost: str
+    profile: str
+    output_cap_bytes: int
+    max_attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What became of a draft; `existed` when the same submission was here already."""
+
+    id: str
+    existed: bool
+    state: str
+    due_at_us: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """What to change of a waiting task; None leaves it as it is, `timeout_us` 0 takes the limit away.
+
+    `state` moves a task between `ready` and `scheduled`; one that waits for something else keeps its state.
+    """
+
+    name: str | None = None
+    priority: int | None = None
+    due_at_us: int | None = None
+    timeout_us: int | None = None
+    grace_us: int | None = None
+    payload: bytes | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """A task as it is now.
+
+    `started_at_us`, `lateness_us`, `exit_code` and `signal` are those of its newest attempt; `reason` and `message`
+    too, unless the task ended for a reason of its own. `attempt_id` is its live attempt. `payload` is None where it was
+    not asked for, or cannot be opened.
+    """
+
+    seq: int
+    id: str
+    name: str
+    kind: str
+    queue: str
+    priority: int
+    state: str
+    created_at_us: int
+    due_at_us: int
+    started_at_us: int | None
+    finished_at_us: int | None
+    attempt: int
+    max_attempts: int
+    exit_code: int | None
+    signal: int | None
+    reason: str
+    message: str
+    lateness_us: int | None
+    scheduled_for_us: int | None
+    schedule: str | None
+    retry_of: str | None
+    timeout_us: int | None
+    grace_us: int
+    on_lost: str
+    profile: str
+    output_cap_bytes: int
+    cancel_requested_at_us: int | None
+    attempt_id: int | None
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One try of a task. `truncated`: its output is a prefix of what was written."""
+
+    attempt_id: int
+    number: int
+    state: str
+    executor: str
+    claimed_at_us: int
+    started_at_us: int | None
+    finished_at_us: int | None
+    pid: int | None
+    exit_code: int | None
+    signal: int | None
+    reason: str
+    message: str
+    cpu_s: float | None
+    peak_bytes: int | None
+    lateness_us: int | None
+    stdout_bytes: int
+    stderr_bytes: int
+    dropped_bytes: int
+    leftovers: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """A task is gone; the output of these attempts is to follow."""
+
+    attempt_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """A cancel is durable. With an attempt: its executor has to end it first."""
+
+    row: TaskRow
+    attempt_id: int | None
+    executor: str | None
+    grace_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A task given to an executor, with all it needs to run it."""
+
+    attempt_id: int
+    number: int
+    task_id: str
+    queue: str
+    payload: bytes
+    timeout_us: int | None
+    grace_us: int
+    due_at_us: int
+    scheduled_for_us: int | None
+    profile: str
+    output_cap_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartReport:
+    """An attempt has started."""
+
+    attempt_id: int
+    executor: str
+    pid: int
+    start_ticks: int
+    started_at_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishReport:
+    """An attempt has ended, and everything it started is gone."""
+
+    attempt_id: int
+    executor: str
+    state: str
+    exit_code: int | None
+    signal: int | None
+    reason: str
+    message: str
+    started_at_us: int | None
+    finished_at_us: int
+    cpu_s: float | None
+    peak_bytes: int | None
+    stdout_bytes: int
+    stderr_bytes: int
+    dropped_bytes: int
+    leftovers: int
+    pid: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What the end of an attempt made of its task: `state` is the task's."""
+
+    attempt_id: int
+    task_id: str
+    state: str
+    row: TaskRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveAttempt:
+    """An attempt an executor holds; `cancel`: it is to be ended."""
+
+    attempt_id: int
+    task_id: str
+    state: str
+    grace_us: int
+    cancel: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorRow:
+    """A process that carries attempts; `state` is `present` or `gone`."""
+
+    id: str
+    secret_hash: bytes
+    pid: int
+    start_ticks: int
+    boot_id: str
+    version: str
+    started_at_us: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerRow:
+    """The mark of a runner; `mount_namespace` is 0 where it has none of its own."""
+
+    pid: int
+    start_ticks: int
+    mount_namespace: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRow:
+    """Output as it was read: `offset` and `length` in clear bytes of its stream, `data` sealed."""
+
+    attempt_id: int
+    number: int
+    stream: int
+    offset: int
+    length: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something `check` noticed. `severity` is `problem` or `notice`."""
+
+    severity: str
+    object: str
+    message: str
+    hint: str

@@ -1,0 +1,142 @@
+-- Claims: from ready to an executor, and what becomes of it there. The fence of every write is the attempt's id.
+
+-- claim_attempts: an attempt for each of the first ready tasks of a queue, in their order
+-- to: claimed
+INSERT INTO attempts (task, number, executor, state, due_at_us, claimed_at_us)
+SELECT seq, attempt + 1, :executor, 'claimed', due_at_us, :now_us
+FROM tasks INDEXED BY tasks_ready
+WHERE state = 'ready' AND queue = :queue ORDER BY priority DESC, due_at_us, seq LIMIT :limit
+RETURNING id
+
+-- claim_tasks: the tasks of the attempts just made are running
+-- from: ready
+-- to: running
+UPDATE tasks SET state = 'running', attempt = claim.number, attempt_id = claim.id
+FROM (SELECT id, task, number FROM attempts WHERE id >= :first AND state = 'claimed') AS claim
+WHERE seq = claim.task AND +tasks.state = 'ready'
+
+-- claimed_since: what an executor needs to run the attempts just made
+SELECT a.id, a.number, t.seq, t.id AS task_id, t.queue, t.timeout_us, t.grace_us, t.due_at_us, t.scheduled_for_us,
+    t.profile, t.output_cap_bytes, p.revision, p.sealed
+FROM attempts AS a JOIN tasks AS t ON t.seq = a.task LEFT JOIN payloads AS p ON p.task = t.seq
+WHERE a.id >= :first ORDER BY a.id
+
+-- skip_attempt_ids: the next attempt gets an id above this one
+UPDATE sqlite_sequence SET seq = :newest WHERE name = 'attempts' AND seq < :newest
+
+-- begin_attempt_ids: the same, where there was no attempt yet
+INSERT INTO sqlite_sequence (name, seq) SELECT 'attempts', :newest
+WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'attempts')
+
+-- queues_with_ready: the queues that have something to give, one step of the index each
+WITH RECURSIVE lane (queue) AS (
+    SELECT (SELECT queue FROM tasks INDEXED BY tasks_ready WHERE state = 'ready' ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT queue FROM tasks INDEXED BY tasks_ready
+        WHERE state = 'ready' AND queue > lane.queue ORDER BY queue LIMIT 1
+    )
+    FROM lane WHERE lane.queue IS NOT NULL
+)
+SELECT queue FROM lane WHERE queue IS NOT NULL
+
+-- start_claimed: an attempt has started
+-- from: claimed
+-- to: running
+UPDATE attempts SET state = 'running', pid = :pid, start_ticks = :start_ticks, started_at_us = :started_at_us
+WHERE id = :attempt_id AND executor = :executor AND state = 'claimed'
+
+-- start_stopping: an attempt had started before it heard that it is to end
+-- from: stopping
+-- to: stopping
+UPDATE attempts SET pid = :pid, start_ticks = :start_ticks, started_at_us = :started_at_us
+WHERE id = :attempt_id AND executor = :executor AND state = 'stopping' AND started_at_us IS NULL
+
+-- stop_attempt: an attempt is to end
+-- from: claimed running
+-- to: stopping
+UPDATE attempts SET state = 'stopping' WHERE id = :attempt_id AND state IN ('claimed', 'running')
+
+-- live_among: those of the given attempts that have not ended
+SELECT a.id, a.task AS seq, t.id AS task_id, a.state, a.executor, a.started_at_us, t.on_lost, t.grace_us,
+    t.cancel_requested_at_us,
+    (SELECT count(*) FROM attempts AS l WHERE l.task = a.task AND l.state = 'lost') AS lost_before
+FROM attempts AS a JOIN tasks AS t ON t.seq = a.task AND t.attempt_id = a.id
+WHERE a.id IN (SELECT value FROM json_each(:attempt_ids)) AND +a.state IN ('claimed', 'running', 'stopping')
+ORDER BY a.id
+
+-- live_of_executor: the attempts an executor holds
+SELECT a.id, t.id AS task_id, a.state, t.grace_us, t.cancel_requested_at_us
+FROM attempts AS a INDEXED BY attempts_live JOIN tasks AS t ON t.seq = a.task
+WHERE a.executor = :executor AND a.state IN ('claimed', 'running', 'stopping')
+ORDER BY a.id
+
+-- end_attempt: an attempt has ended
+-- from: claimed running stopping
+-- to: succeeded failed timed_out cancelled lost
+UPDATE attempts SET state = :state, finished_at_us = :finished_at_us,
+    started_at_us = coalesce(started_at_us, :started_at_us), pid = coalesce(pid, :pid),
+    exit_code = :exit_code, signal = :signal, reason = :reason, message = :message, cpu_s = :cpu_s,
+    peak_bytes = :peak_bytes, stdout_bytes = :stdout_bytes, stderr_bytes = :stderr_bytes,
+    dropped_bytes = :dropped_bytes, leftovers = :leftovers
+WHERE id = :attempt_id AND state IN ('claimed', 'running', 'stopping')
+
+-- succeed_task: its attempt succeeded
+-- from: running
+-- to: succeeded
+UPDATE tasks SET state = 'succeeded', finished_at_us = :now_us, attempt_id = NULL
+WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+
+-- fail_task: its attempt failed, ran out of time, or was lost for good
+-- from: running
+-- to: failed
+UPDATE tasks SET state = 'failed', finished_at_us = :now_us, attempt_id = NULL
+WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+
+-- stop_task: its attempt was ended on request
+-- from: running
+-- to: cancelled
+UPDATE tasks SET state = 'cancelled', finished_at_us = :now_us, attempt_id = NULL
+WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+
+-- stop_lost_task: its attempt was lost while it was being ended on request
+-- from: running
+-- to: cancelled
+UPDATE tasks SET state = 'cancelled', finished_at_us = :now_us, attempt_id = NULL, reason = 'cancelled'
+WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+
+-- requeue_task: its attempt was lost; it is due again from now
+-- from: running
+-- to: ready
+UPDATE tasks SET state = 'ready', due_at_us = :now_us, attempt_id = NULL
+WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+
+-- hold_task: its attempt was lost; a person shall decide
+-- from: running
+-- to: held
+UPDATE tasks SET state = 'held', attempt_id = NULL
+WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+
+-- give_back_task: its attempt never started and burns no number
+-- from: running
+-- to: ready
+UPDATE tasks SET state = 'ready', attempt = attempt - 1, attempt_id = NULL
+WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id AND cancel_requested_at_us IS NULL
+
+-- stop_unstarted_task: a cancel came before its attempt started
+-- from: running
+-- to: cancelled
+UPDATE tasks SET state = 'cancelled', finished_at_us = cancel_requested_at_us, reason = 'cancelled',
+    attempt = attempt - 1, attempt_id = NULL
+WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id AND cancel_requested_at_us IS NOT NULL
+
+-- fail_corrupt_task: what is stored of it cannot be opened; it is not run
+-- from: running
+-- to: failed
+UPDATE tasks SET state = 'failed', finished_at_us = :now_us, reason = 'corrupt_record', message = :message,
+    attempt = attempt - 1, attempt_id = NULL
+WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+
+-- withdraw_attempt: an attempt that never started leaves no trace
+-- from: claimed stopping
+DELETE FROM attempts WHERE id = :attempt_id AND state IN ('claimed', 'stopping') AND started_at_us IS NULL

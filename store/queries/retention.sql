@@ -1,0 +1,17 @@
+-- Retention: what is finished long enough goes, in small batches.
+
+-- oldest_finished: the first candidates
+SELECT seq, finished_at_us FROM tasks INDEXED BY tasks_finished
+WHERE finished_at_us IS NOT NULL ORDER BY finished_at_us, seq LIMIT :limit
+
+-- attempt_ids_of_tasks: whose output goes with the tasks
+SELECT id FROM attempts WHERE task IN (SELECT value FROM json_each(:seqs)) ORDER BY id
+
+-- prune_tasks: all that is kept of finished tasks
+DELETE FROM tasks WHERE seq IN (SELECT value FROM json_each(:seqs)) AND finished_at_us IS NOT NULL
+
+-- dropped_attempts: attempts that are gone while their output may not be
+SELECT attempt_id FROM dropped ORDER BY attempt_id LIMIT :limit
+
+-- forget_dropped: their output is gone too
+DELETE FROM dropped WHERE attempt_id IN (SELECT value FROM json_each(:attempt_ids))

@@ -1,0 +1,119 @@
+-- Tasks: submission, looking, changing, ending while they wait.
+
+-- last_number: the last number given to a task
+SELECT value FROM counters WHERE name = 'id'
+
+-- set_last_number: so many numbers are given now
+UPDATE counters SET value = :value WHERE name = 'id'
+
+-- records_by_key: what is there under submission keys
+SELECT seq, id, key, content, state, due_at_us FROM tasks WHERE key IN (SELECT value FROM json_each(:keys))
+
+-- records_by_id: what is there under ids
+SELECT seq, id, key, content, state, due_at_us FROM tasks WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- insert_task: a new task
+-- to: ready scheduled
+INSERT INTO tasks (
+    seq, id, key, content, name, kind, queue, priority, state, created_at_us, due_at_us, max_attempts, timeout_us,
+    grace_us, on_lost, profile, output_cap_bytes
+) VALUES (
+    :seq, :id, :key, :content, :name, :kind, :queue, :priority, :state, :created_at_us, :due_at_us, :max_attempts,
+    :timeout_us, :grace_us, :on_lost, :profile, :output_cap_bytes
+)
+
+-- insert_payload: what a new task is to run
+INSERT INTO payloads (task, revision, sealed) VALUES (:task, 0, :sealed)
+
+-- tasks_by_seq: tasks with what their newest attempts tell
+SELECT
+    t.seq, t.id, t.name, t.kind, t.queue, t.priority, t.state, t.created_at_us, t.due_at_us, t.finished_at_us,
+    t.attempt, t.attempt_id, t.max_attempts, t.timeout_us, t.grace_us, t.on_lost, t.profile, t.output_cap_bytes,
+    t.cancel_requested_at_us, t.reason, t.message, t.schedule, t.scheduled_for_us, t.retry_of,
+    a.id AS newest_id, a.started_at_us, a.exit_code, a.signal, a.started_at_us - a.due_at_us AS lateness_us,
+    a.reason AS attempt_reason, a.message AS attempt_message
+FROM tasks AS t LEFT JOIN attempts AS a ON a.task = t.seq AND a.number = t.attempt
+WHERE t.seq IN (SELECT value FROM json_each(:seqs))
+
+-- payloads_of: what tasks are to run, sealed
+SELECT task, revision, sealed FROM payloads WHERE task IN (SELECT value FROM json_each(:seqs))
+
+-- seq_of: the task with an id
+SELECT seq, state FROM tasks WHERE id = :id
+
+-- attempts_of_task: every try of a task, the oldest first
+SELECT id, number, state, executor, claimed_at_us, started_at_us, finished_at_us, pid, exit_code, signal, reason,
+    message, cpu_s, peak_bytes, started_at_us - due_at_us AS lateness_us, stdout_bytes, stderr_bytes, dropped_bytes,
+    leftovers
+FROM attempts WHERE task = :seq ORDER BY number
+
+-- attempt_ids_of_task: for the deletion of its output
+SELECT id FROM attempts WHERE task = :seq ORDER BY number
+
+-- page_of_all: the newest tasks before a key
+SELECT seq FROM tasks WHERE seq < :before ORDER BY seq DESC LIMIT :limit
+
+-- page_of_queue: the newest tasks of a queue before a key
+SELECT seq FROM tasks INDEXED BY tasks_by_queue
+WHERE queue = :queue AND seq < :before ORDER BY seq DESC LIMIT :limit
+
+-- page_of_state: the newest tasks in a state before a key
+SELECT seq FROM tasks INDEXED BY tasks_by_state
+WHERE state = :state AND seq < :before ORDER BY seq DESC LIMIT :limit
+
+-- page_of_state_in_queue: the newest tasks in a state and a queue before a key
+SELECT seq FROM tasks INDEXED BY tasks_by_state
+WHERE state = :state AND +queue = :queue AND seq < :before ORDER BY seq DESC LIMIT :limit
+
+-- counts: how many tasks are in each state
+SELECT state, tasks FROM task_counts
+
+-- promote_due: what waits for its time and has reached it becomes ready
+-- from: scheduled retrying
+-- to: ready
+UPDATE tasks SET state = 'ready' WHERE seq IN (
+    SELECT seq FROM tasks INDEXED BY tasks_future
+    WHERE state IN ('scheduled', 'retrying') AND due_at_us <= :now_us ORDER BY due_at_us LIMIT :limit
+)
+
+-- next_due: when the next task's time comes
+SELECT due_at_us FROM tasks INDEXED BY tasks_future
+WHERE state IN ('scheduled', 'retrying') ORDER BY due_at_us LIMIT 1
+
+-- edit_waiting: what a waiting task is to be
+-- from: scheduled blocked ready retrying held
+-- to: scheduled blocked ready retrying held
+UPDATE tasks SET name = :name, priority = :priority, due_at_us = :due_at_us, timeout_us = :timeout_us,
+    grace_us = :grace_us
+WHERE seq = :seq AND state IN ('scheduled', 'blocked', 'ready', 'retrying', 'held')
+
+-- advance_task: a person moved it to now
+-- from: scheduled ready retrying
+-- to: ready
+UPDATE tasks SET state = 'ready' WHERE seq = :seq AND state IN ('scheduled', 'ready', 'retrying')
+
+-- defer_task: a person moved it to later
+-- from: scheduled ready
+-- to: scheduled
+UPDATE tasks SET state = 'scheduled' WHERE seq = :seq AND state IN ('scheduled', 'ready')
+
+-- payload_revision: how often it was replaced
+SELECT revision FROM payloads WHERE task = :seq
+
+-- replace_payload: a person changed what it is to run
+UPDATE payloads SET revision = :revision, sealed = :sealed WHERE task = :task
+
+-- cancel_waiting: a person ended a task that had nothing running
+-- from: scheduled blocked ready retrying held
+-- to: cancelled
+UPDATE tasks SET state = 'cancelled', finished_at_us = :now_us, reason = 'cancelled'
+WHERE seq = :seq AND state IN ('scheduled', 'blocked', 'ready', 'retrying', 'held')
+
+-- request_cancel: a person wants a running task ended; the first wish counts
+-- from: running
+-- to: running
+UPDATE tasks SET cancel_requested_at_us = coalesce(cancel_requested_at_us, :now_us)
+WHERE seq = :seq AND state = 'running'
+
+-- delete_task: all that is kept of a task that is not running
+DELETE FROM tasks WHERE seq = :seq AND state <> 'running'

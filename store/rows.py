@@ -1,0 +1,159 @@
+"""From rows to values: the one place that knows how a task reads, with what its newest attempt tells."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ..proto.errors import Refusal, RefusalReason
+from . import model
+from .cipher import CorruptRecord
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from .db import Db
+
+UNREADABLE = "(the stored message is damaged)"
+
+
+def tasks(db: Db, seqs: Sequence[int], *, with_payload: bool) -> list[model.TaskRow]:
+    """The tasks, in the order asked for; those that are gone are left out."""
+    asked = json.dumps(seqs)
+    found = {row["seq"]: row for row in db.all("tasks_by_seq", seqs=asked)}
+    payloads = _payloads(db, asked) if with_payload else {}
+    return [_task(db, found[seq], payloads.get(seq)) for seq in seqs if seq in found]
+
+
+def task(db: Db, seq: int, *, with_payload: bool = True) -> model.TaskRow:
+    """One task that is there."""
+    (row,) = tasks(db, [seq], with_payload=with_payload)
+    return row
+
+
+def attempts(db: Db, seq: int) -> list[model.AttemptRow]:
+    """Every try of a task, the oldest first."""
+    return [_attempt(db, row) for row in db.all("attempts_of_task", seq=seq)]
+
+
+def seq_and_state(db: Db, task_id: str) -> tuple[int, str]:
+    """Where a task is. Raises Refusal NO_SUCH_TASK."""
+    row = db.one("seq_of", id=task_id)
+    if row is None:
+        raise Refusal(RefusalReason.NO_SUCH_TASK, f"there is no task {task_id}", "`tsched list` shows what there is")
+    return row["seq"], row["state"]
+
+
+def payload(db: Db, seq: int) -> tuple[bytes, int]:
+    """What a task is to run, and its revision. Raises CorruptRecord."""
+    for row in db.all("payloads_of", seqs=json.dumps([seq])):
+        return open_payload(db, row["sealed"], seq=seq, revision=row["revision"]), row["revision"]
+    raise CorruptRecord(f"task {seq} has no payload")
+
+
+def seal_payload(db: Db, plain: bytes, *, seq: int, revision: int) -> bytes:
+    """A payload as it is stored."""
+    return db.cipher.seal(plain, table="payloads", row=seq, column="sealed", revision=revision)
+
+
+def open_payload(db: Db, sealed: bytes | None, *, seq: int, revision: int | None) -> bytes:
+    """A payload as it was given. Raises CorruptRecord, also when there is none."""
+    if sealed is None or revision is None:
+        raise CorruptRecord(f"task {seq} has no payload")
+    return db.cipher.open(sealed, table="payloads", row=seq, column="sealed", revision=revision)
+
+
+def seal_message(db: Db, message: str, *, table: str, row: int) -> bytes | None:
+    """A message as it is stored; nothing for none."""
+    return db.cipher.seal(message.encode(), table=table, row=row, column="message") if message else None
+
+
+def open_message(db: Db, sealed: bytes | None, *, table: str, row: int) -> str:
+    """A message for people; a damaged one says so."""
+    if sealed is None:
+        return ""
+    try:
+        return db.cipher.open(sealed, table=table, row=row, column="message").decode()
+    except (CorruptRecord, UnicodeDecodeError):
+        return UNREADABLE
+
+
+def _payloads(db: Db, seqs: str) -> dict[int, bytes]:
+    """Those that can be opened."""
+    opened = {}
+    for row in db.all("payloads_of", seqs=seqs):
+        try:
+            opened[row["task"]] = open_payload(db, row["sealed"], seq=row["task"], revision=row["revision"])
+        except CorruptRecord:
+            continue
+    return opened
+
+
+def _why(db: Db, row: sqlite3.Row) -> tuple[str, str]:
+    """Reason and message: the task's own where it ended for one, else those of its newest attempt."""
+    if row["reason"] is not None:
+        return row["reason"], open_message(db, row["message"], table="tasks", row=row["seq"])
+    if row["newest_id"] is None:
+        return "", ""
+    return row["attempt_reason"], open_message(db, row["attempt_message"], table="attempts", row=row["newest_id"])
+
+
+def _task(db: Db, row: sqlite3.Row, opened: bytes | None) -> model.TaskRow:
+    reason, message = _why(db, row)
+    return model.TaskRow(
+        seq=row["seq"],
+        id=row["id"],
+        name=row["name"],
+        kind=row["kind"],
+        queue=row["queue"],
+        priority=row["priority"],
+        state=row["state"],
+        created_at_us=row["created_at_us"],
+        due_at_us=row["due_at_us"],
+        started_at_us=row["started_at_us"],
+        finished_at_us=row["finished_at_us"],
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        exit_code=row["exit_code"],
+        signal=row["signal"],
+        reason=reason,
+        message=message,
+        lateness_us=row["lateness_us"],
+        scheduled_for_us=row["scheduled_for_us"],
+        schedule=row["schedule"],
+        retry_of=row["retry_of"],
+        timeout_us=row["timeout_us"],
+        grace_us=row["grace_us"],
+        on_lost=row["on_lost"],
+        profile=row["profile"],
+        output_cap_bytes=row["output_cap_bytes"],
+        cancel_requested_at_us=row["cancel_requested_at_us"],
+        attempt_id=row["attempt_id"],
+        payload=opened,
+    )
+
+
+def _attempt(db: Db, row: sqlite3.Row) -> model.AttemptRow:
+    return model.AttemptRow(
+        attempt_id=row["id"],
+        number=row["number"],
+        state=row["state"],
+        executor=row["executor"],
+        claimed_at_us=row["claimed_at_us"],
+        started_at_us=row["started_at_us"],
+        finished_at_us=row["finished_at_us"],
+        pid=row["pid"],
+        exit_code=row["exit_code"],
+        signal=row["signal"],
+        reason=row["reason"],
+        message=open_message(db, row["message"], table="attempts", row=row["id"]),
+        cpu_s=row["cpu_s"],
+        peak_bytes=row["peak_bytes"],
+        lateness_us=row["lateness_us"],
+        stdout_bytes=row["stdout_bytes"],
+        stderr_bytes=row["stderr_bytes"],
+        dropped_bytes=row["dropped_bytes"],
+        leftovers=row["leftovers"],
+        truncated=row["state"] == "lost",
+    )

@@ -1,0 +1,129 @@
+"""The store: two database files, each with one writer thread and a few readers.
+
+`tsched.db` holds tasks, attempts and executors; `output.db` what the tasks wrote. They are apart so that a flood of
+output never delays a claim. Chunks are committed before the finish that tells their lengths, and an attempt's row goes
+before its output does, so whatever happens in between is noticed: `open` brings the two together again.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+from . import claims, executors, opening, output, retention, sql
+from .db import Db
+from .migrate import OUTPUT, TSCHED, Schema
+from .readers import Readers
+from .writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from ..proto.clock import Clock
+    from .cipher import Cipher
+    from .errors import StoreFault
+
+T = TypeVar("T")
+READERS = 2
+DROP_BATCH = 500
+
+
+class Lane:
+    """One database file, open: its writer and its readers."""
+
+    def __init__(self, path: Path, schema: Schema, cipher: Cipher, on_fault: Callable[[StoreFault], None]) -> None:
+        self.path = path
+        statements = sql.load()
+        connections = [opening.open_writer(path, schema)]
+        try:
+            connections += [opening.open_reader(path) for _ in range(READERS)]
+        except BaseException:
+            connections[0].close()
+            raise
+        handles = [Db(connection, cipher, statements) for connection in connections]
+        self.writer = Writer(path, handles[0], on_fault)
+        self.readers = Readers(path, handles[1:])
+
+    def close(self) -> None:
+        """Readers first, so that the writer is the last and can fold the log in."""
+        self.readers.close()
+        self.writer.close()
+
+
+class Store:
+    """What tsched knows, durably. Get one with `open`; every method may be called from any thread."""
+
+    def __init__(self, *, state_dir: Path, cipher: Cipher, clock: Clock) -> None:
+        self.state_dir = state_dir
+        self.cipher = cipher
+        self.clock = clock
+        self._fault: StoreFault | None = None
+        self._callbacks: list[Callable[[StoreFault], None]] = []
+        self._gate = threading.Lock()
+        self.tasks = Lane(state_dir / TSCHED.file_name, TSCHED, cipher, self._report)
+        try:
+            self.output = Lane(state_dir / OUTPUT.file_name, OUTPUT, cipher, self._report)
+        except BaseException:
+            self.tasks.close()
+            raise
+
+    @classmethod
+    def open(cls, state_dir: Path, cipher: Cipher, clock: Clock) -> Store:
+        """Open both databases in a folder that exists, creating and migrating them as needed.
+
+        Raises Refusal STATE_DIR_UNUSABLE, STORE_NEWER, STORE_CORRUPT, STORE_READ_ONLY or STORE_FULL.
+        """
+        store = cls(state_dir=state_dir, cipher=cipher, clock=clock)
+        try:
+            store._reconcile()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def write(self, command: Callable[[Db], T]) -> Future[T]:
+        """Run a command on tsched.db. Done means durable; failed means without effect, unless it is a StoreFault."""
+        return self.tasks.writer.submit(command)
+
+    def write_output(self, command: Callable[[Db], T]) -> Future[T]:
+        """Run a command on output.db, under the same promise."""
+        return self.output.writer.submit(command)
+
+    def read(self, query: Callable[[Db], T]) -> Future[T]:
+        """Ask tsched.db."""
+        return self.tasks.readers.submit(query)
+
+    def read_output(self, query: Callable[[Db], T]) -> Future[T]:
+        """Ask output.db."""
+        return self.output.readers.submit(query)
+
+    def on_fault(self, callback: Callable[[StoreFault], None]) -> None:
+        """Call back, from a writer's thread, when the disk let the store down; at once if it has already."""
+        with self._gate:
+            self._callbacks.append(callback)
+            fault = self._fault
+        if fault is not None:
+            callback(fault)
+
+    def close(self) -> None:
+        """Finish what was submitted, then close both files. Harmless when repeated."""
+        self.tasks.close()
+        self.output.close()
+
+    def _report(self, fault: StoreFault) -> None:
+        with self._gate:
+            self._fault = self._fault or fault
+            callbacks = list(self._callbacks)
+        for callback in callbacks:
+            callback(fault)
+
+    def _reconcile(self) -> None:
+        """Bring the files together: attempt ids above all that have output, no output of attempts that are gone."""
+        newest = self.read_output(output.newest_attempt).result()
+        self.write(lambda db: claims.skip_ids(db, newest=newest)).result()
+        self.write(executors.forget_gone).result()
+        while doomed := self.read(lambda db: retention.dropped(db, limit=DROP_BATCH)).result():
+            self.write_output(lambda db, ids=doomed: output.drop(db, attempt_ids=ids)).result()  # type: ignore[misc]
+            self.write(lambda db, ids=doomed: retention.output_dropped(db, attempt_ids=ids)).result()  # type: ignore[misc]

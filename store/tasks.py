@@ -1,0 +1,182 @@
+"""Tasks: what people do with them. Claims and ends are in claims.py and endings.py."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from ..proto.errors import Refusal, RefusalReason
+from ..proto.values import TaskState
+from . import model, rows
+from .cipher import CorruptRecord
+from .retention import output_dropped, prune
+from .submission import submit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .db import Db
+
+__all__ = [
+    "attempts_of",
+    "cancel",
+    "counts",
+    "delete",
+    "get",
+    "list_page",
+    "modify",
+    "next_due",
+    "output_dropped",
+    "payload",
+    "promote",
+    "prune",
+    "submit",
+]
+
+NEWEST = 2**63 - 1
+
+
+def promote(db: Db, *, now_us: int, limit: int = 1000) -> int:
+    """Make ready what waited for its time, at most `limit`; how many."""
+    return db.run("promote_due", now_us=now_us, limit=limit)
+
+
+def next_due(db: Db) -> int | None:
+    """When the earliest task that waits for its time is due."""
+    row = db.one("next_due")
+    return None if row is None else row["due_at_us"]
+
+
+def get(db: Db, *, id: str) -> model.TaskRow:  # noqa: A002 - the word of the contract
+    """A task. Raises Refusal NO_SUCH_TASK."""
+    seq, _ = rows.seq_and_state(db, id)
+    return rows.task(db, seq)
+
+
+def attempts_of(db: Db, *, id: str) -> list[model.AttemptRow]:  # noqa: A002
+    """Every try of a task, the oldest first. Raises Refusal NO_SUCH_TASK."""
+    seq, _ = rows.seq_and_state(db, id)
+    return rows.attempts(db, seq)
+
+
+def payload(db: Db, *, id: str) -> bytes:  # noqa: A002
+    """What a task is to run. Raises Refusal NO_SUCH_TASK, or STORE_CORRUPT when it cannot be opened."""
+    seq, _ = rows.seq_and_state(db, id)
+    try:
+        return rows.payload(db, seq)[0]
+    except CorruptRecord as error:
+        raise Refusal(
+            RefusalReason.STORE_CORRUPT, f"what is stored of task {id} is damaged", "delete it and submit it again"
+        ) from error
+
+
+def list_page(
+    db: Db, *, states: Sequence[str], queue: str | None, before_seq: int | None, limit: int
+) -> list[model.TaskRow]:
+    """The newest tasks before a key, with their payloads; no states and no queue mean all."""
+    before = NEWEST if before_seq is None else before_seq
+    if states:
+        branches = [_of_state(db, state, queue, before, limit) for state in dict.fromkeys(states)]
+        seqs = heapq.nlargest(limit, (seq for branch in branches for seq in branch))
+    elif queue is not None:
+        seqs = [row["seq"] for row in db.all("page_of_queue", queue=queue, before=before, limit=limit)]
+    else:
+        seqs = [row["seq"] for row in db.all("page_of_all", before=before, limit=limit)]
+    return rows.tasks(db, seqs, with_payload=True)
+
+
+def counts(db: Db) -> dict[str, int]:
+    """How many tasks are in each state, in every state."""
+    found = {row["state"]: row["tasks"] for row in db.all("counts")}
+    return {state.value: found[state] for state in TaskState}
+
+
+def modify(db: Db, *, id: str, patch: model.Patch, now_us: int) -> model.TaskRow:  # noqa: A002
+    """Change a task that has not started. Raises Refusal NO_SUCH_TASK, or WRONG_STATE saying what is possible."""
+    seq, state = rows.seq_and_state(db, id)
+    task = rows.task(db, seq, with_payload=False)
+    if not db.run("edit_waiting", **_edited(task, patch)):
+        raise wrong_state(id, state, "changed")
+    if (move := _move(task.state, patch, now_us)) is not None:
+        db.run(move, seq=seq)
+    if patch.payload is not None:
+        _replace_payload(db, seq, patch.payload)
+    return rows.task(db, seq)
+
+
+def delete(db: Db, *, id: str) -> model.Deleted:  # noqa: A002
+    """Remove a task that is not running, with its attempts. Raises Refusal NO_SUCH_TASK or WRONG_STATE."""
+    seq, state = rows.seq_and_state(db, id)
+    attempt_ids = [row["id"] for row in db.all("attempt_ids_of_task", seq=seq)]
+    if not db.run("delete_task", seq=seq):
+        raise wrong_state(id, state, "deleted")
+    return model.Deleted(attempt_ids=attempt_ids)
+
+
+def cancel(db: Db, *, id: str, now_us: int) -> model.Cancelled:  # noqa: A002
+    """End a task: at once where it waits; where it runs, note the wish for its executor to carry out.
+
+    Repeating the wish changes nothing. Raises Refusal NO_SUCH_TASK, or WRONG_STATE when the task has ended.
+    """
+    seq, state = rows.seq_and_state(db, id)
+    if not db.run("cancel_waiting", seq=seq, now_us=now_us) and not db.run("request_cancel", seq=seq, now_us=now_us):
+        raise wrong_state(id, state, "cancelled")
+    row = rows.task(db, seq)
+    if row.attempt_id is None:
+        return model.Cancelled(row=row, attempt_id=None, executor=None, grace_us=row.grace_us)
+    db.run("stop_attempt", attempt_id=row.attempt_id)
+    executor = rows.attempts(db, seq)[-1].executor
+    return model.Cancelled(row=row, attempt_id=row.attempt_id, executor=executor, grace_us=row.grace_us)
+
+
+def wrong_state(task_id: str, state: str, deed: str) -> Refusal:
+    """Why a task cannot be changed, deleted or cancelled, and what can be done."""
+    if state == TaskState.RUNNING:
+        return Refusal(
+            RefusalReason.WRONG_STATE, f"task {task_id} is running and cannot be {deed}", "cancel it, or wait for it"
+        )
+    return Refusal(
+        RefusalReason.WRONG_STATE,
+        f"task {task_id} has {state if state == TaskState.SUCCEEDED else 'ended: ' + state} and cannot be {deed}",
+        "submit it again as a new task, or delete it",
+    )
+
+
+def _of_state(db: Db, state: str, queue: str | None, before: int, limit: int) -> list[int]:
+    if queue is None:
+        found = db.all("page_of_state", state=state, before=before, limit=limit)
+    else:
+        found = db.all("page_of_state_in_queue", state=state, queue=queue, before=before, limit=limit)
+    return [row["seq"] for row in found]
+
+
+def _edited(task: model.TaskRow, patch: model.Patch) -> dict[str, int | str | None]:
+    """The columns of a task after a patch."""
+    timeout_us = task.timeout_us if patch.timeout_us is None else patch.timeout_us or None
+    return {
+        "seq": task.seq,
+        "name": task.name if patch.name is None else patch.name,
+        "priority": task.priority if patch.priority is None else patch.priority,
+        "due_at_us": task.due_at_us if patch.due_at_us is None else patch.due_at_us,
+        "timeout_us": timeout_us,
+        "grace_us": task.grace_us if patch.grace_us is None else patch.grace_us,
+    }
+
+
+def _move(state: str, patch: model.Patch, now_us: int) -> str | None:
+    """The statement that moves a task to where its new time belongs: one that waits for its time, or for nothing."""
+    wanted = patch.state
+    if wanted is None and patch.due_at_us is not None:
+        wanted = TaskState.SCHEDULED if patch.due_at_us > now_us else TaskState.READY
+    if wanted == TaskState.READY and state in (TaskState.SCHEDULED, TaskState.READY, TaskState.RETRYING):
+        return "advance_task"
+    if wanted == TaskState.SCHEDULED and state in (TaskState.SCHEDULED, TaskState.READY):
+        return "defer_task"
+    return None
+
+
+def _replace_payload(db: Db, seq: int, plain: bytes) -> None:
+    revision = db.all("payload_revision", seq=seq)[0]["revision"] + 1
+    db.run(
+        "replace_payload", task=seq, revision=revision, sealed=rows.seal_payload(db, plain, seq=seq, revision=revision)
+    )

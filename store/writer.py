@@ -1,0 +1,189 @@
+"""One thread per database file that owns the only connection that writes, and commits in groups.
+
+All commands that wait (up to BATCH_LIMIT) share one transaction, and so one fsync: that is what makes
+`synchronous=FULL` affordable. An answer is given after the COMMIT, so an answer means durable. When a command of the
+group fails, the group is rolled back and done again with a savepoint around each, so that only the failing one fails;
+and when even that loses the transaction (a full disk does that), each is tried alone, for a small one may still fit.
+
+An I/O error is different: after a failed fsync nobody knows what the disk holds, and asking again may be answered with
+a lie. The writer then refuses all further work, and only a restart, which reads the file afresh, tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sqlite3
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from .db import Db
+
+T = TypeVar("T")
+BATCH_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command, and where its answer goes."""
+
+    command: Callable[[Db], Any]
+    future: Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command: its error, or else its value."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+    def tell(self, future: Future[Any]) -> None:
+        """Answer the caller."""
+        if self.error is None:
+            future.set_result(self.value)
+        else:
+            future.set_exception(self.error)
+
+
+class Writer:
+    """Runs commands on `db`, in the order they came. `on_fault` is called once, in this thread."""
+
+    def __init__(self, path: Path, db: Db, on_fault: Callable[[errors.StoreFault], None]) -> None:
+        self._path = path
+        self._db = db
+        self._connection = db.connection
+        self._on_fault = on_fault
+        self._fault: errors.StoreFault | None = None
+        self._closed = False
+        self._gate = threading.Lock()
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=f"write {path.name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, command: Callable[[Db], T]) -> Future[T]:
+        """Run a command; the future is done when its effects are durable, or when it has none."""
+        future: Future[T] = Future()
+        with self._gate:
+            if not self._closed:
+                self._orders.put(Order(command, future))
+                return future
+        future.set_exception(errors.StoreClosed(f"{self._path} is closed"))
+        return future
+
+    def close(self) -> None:
+        """Finish what was submitted, fold the log into the file, close. Harmless when repeated."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._orders.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _work(self) -> None:
+        closing = False
+        while not closing:
+            orders, closing = self._next()
+            self._serve([order for order in orders if order.future.set_running_or_notify_cancel()])
+        self._leave()
+
+    def _next(self) -> tuple[list[Order], bool]:
+        """All that waits, at least one thing, at most a batch; and whether it was the last."""
+        orders: list[Order] = []
+        order = self._orders.get()
+        while order is not None:
+            orders.append(order)
+            if len(orders) == BATCH_LIMIT:
+                return orders, False
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                return orders, False
+        return orders, True
+
+    def _serve(self, orders: Sequence[Order]) -> None:
+        fault = None
+        try:
+            outcomes = self._outcomes(orders)
+        except errors.StoreFault as error:
+            fault = error
+            outcomes = [Outcome(error=fault)] * len(orders)
+        for order, outcome in zip(orders, outcomes, strict=True):
+            outcome.tell(order.future)
+        self._note(fault)
+
+    def _outcomes(self, orders: Sequence[Order]) -> list[Outcome]:
+        """What became of each. Raises StoreFault when that is not known, or nothing could be begun."""
+        if self._fault is not None:
+            raise self._fault
+        try:
+            return self._together(orders)
+        except errors.StoreFault:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a command must not take the thread with it
+            return [Outcome(error=error)] if len(orders) == 1 else self._one_failed(orders)
+
+    def _one_failed(self, orders: Sequence[Order]) -> list[Outcome]:
+        try:
+            return self._apart(orders)
+        except errors.StoreFault:
+            raise
+        except BaseException:  # noqa: BLE001 - see above
+            return [outcome for order in orders for outcome in self._outcomes([order])]
+
+    def _together(self, orders: Sequence[Order]) -> list[Outcome]:
+        with self._transaction():
+            return [Outcome(order.command(self._db)) for order in orders]
+
+    def _apart(self, orders: Sequence[Order]) -> list[Outcome]:
+        with self._transaction():
+            return [self._in_savepoint(order) for order in orders]
+
+    def _in_savepoint(self, order: Order) -> Outcome:
+        self._connection.execute("SAVEPOINT command")
+        try:
+            outcome = Outcome(order.command(self._db))
+        except BaseException as error:
+            failure = self._translate(error)
+            if isinstance(failure, errors.StoreFault) or not self._connection.in_transaction:
+                raise
+            self._connection.execute("ROLLBACK TO command")
+            outcome = Outcome(error=failure)
+        self._connection.execute("RELEASE command")
+        return outcome
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """BEGIN, COMMIT; on any failure nothing has happened. Raises what failed, in words of ours."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException as error:  # noqa: BLE001 - raised again, in words of ours
+            if self._connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+            raise self._translate(error)  # noqa: B904 - the same error, or one that names it
+
+    def _translate(self, error: BaseException) -> BaseException:
+        return errors.translate(error, self._path) if isinstance(error, sqlite3.Error) else error
+
+    def _note(self, fault: errors.StoreFault | None) -> None:
+        """Refuse all further work after a fault; a lock held by others passes."""
+        if fault is not None and self._fault is None and not isinstance(fault, errors.StoreBusy):
+            self._fault = fault
+            self._on_fault(fault)
+
+    def _leave(self) -> None:
+        """Close. Where the log cannot be folded in now, it stays beside the file and is read at the next start."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._connection.close()
