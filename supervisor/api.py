@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from ..proto.clock import Clock
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.sealing import Sealer
 from ..proto.values import AttemptState, EndReason, TaskState
-from ..store import Store, model, output, tasks
+from ..store import Store, model, tasks
 from ..store.db import Db
 from . import changes, drafts, views
 from .config import Config
@@ -22,6 +22,7 @@ from .logs import Logs
 from .news import News
 from .pool import Pool
 from .refusals import answered, streamed
+from .retention import drop_output
 from .taps import Tap, Taps
 
 PAGE_SIZE = 100
@@ -67,7 +68,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         return api_pb2.SubmitResponse(tasks=[views.submitted(each) for each in stored])
 
     @streamed
-    async def Run(self, request: api_pb2.RunRequest, context: Context) -> AsyncIterator[api_pb2.RunEvent]:  # noqa: N802
+    async def Run(self, request: api_pb2.RunRequest, context: Context) -> AsyncGenerator[api_pb2.RunEvent, None]:  # noqa: N802
         """Submit one task and follow it losslessly."""
         [stored] = await self._submit([request.task])
         with self._news.about(stored.id) as bell:
@@ -118,8 +119,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         """Remove a task that does not run."""
         deleted = await self._unstarted(request.id, partial(tasks.delete, id=request.id))
         if deleted.attempt_ids:
-            command = partial(output.drop, attempt_ids=deleted.attempt_ids)
-            await asyncio.wrap_future(self._store.write_output(command))
+            await drop_output(self._store, deleted.attempt_ids)
         self._news.ring(request.id)
         return api_pb2.DeleteResponse()
 
@@ -143,7 +143,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         return cancelled
 
     @streamed
-    async def Wait(self, request: api_pb2.WaitRequest, context: Context) -> AsyncIterator[api_pb2.Task]:  # noqa: N802
+    async def Wait(self, request: api_pb2.WaitRequest, context: Context) -> AsyncGenerator[api_pb2.Task, None]:  # noqa: N802
         """Tell of each task when it is final."""
         waiting = dict.fromkeys(request.ids)
         with self._news.about(*waiting) as bell:
@@ -158,7 +158,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
                     await bell.wait()
 
     @streamed
-    async def Logs(self, request: api_pb2.LogsRequest, context: Context) -> AsyncIterator[api_pb2.Output]:  # noqa: N802
+    async def Logs(self, request: api_pb2.LogsRequest, context: Context) -> AsyncGenerator[api_pb2.Output, None]:  # noqa: N802
         """Send output."""
         async for piece in self._logs.answer(request):
             yield piece

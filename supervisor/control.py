@@ -11,7 +11,8 @@ from typing import Any
 from .. import __version__
 from ..proto import api_pb2, api_pb2_grpc
 from ..proto.clock import SECOND_US, Clock
-from ..store import Store, check, executors, model, tasks
+from ..store import Store, executors, model, tasks
+from ..store.check import check
 from ..store.db import Db
 from .config import Config
 from .desk import Desk
@@ -65,7 +66,7 @@ class Control(api_pb2_grpc.ControlServicer):
     @answered
     async def Doctor(self, request: api_pb2.DoctorRequest, context: Context) -> api_pb2.DoctorResponse:  # noqa: N802
         """Check the store, the invariants and the marks."""
-        findings, checked = await asyncio.to_thread(check.check, self._store)
+        findings, checked = await asyncio.to_thread(check, self._store)
         findings += await asyncio.wrap_future(self._store.read(_weak_marks))
         return api_pb2.DoctorResponse(findings=[_finding(each) for each in findings], checked=[*checked, "marks"])
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn
 
 import grpc
@@ -32,14 +33,15 @@ def answered(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
     return wrapped
 
 
-def streamed(handler: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+def streamed(handler: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncIterator[Any]]:
     """Make a streaming handler refuse as the contract says."""
 
     @functools.wraps(handler)
     async def wrapped(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            async for item in handler(self, request, context):
-                yield item
+            async with aclosing(handler(self, request, context)) as items:
+                async for item in items:
+                    yield item
         except Refusal as refusal:
             await _abort(context, refusal)
         except grpc.aio.AbortError:

@@ -7,7 +7,7 @@ from functools import partial
 
 from ..proto.clock import SECOND_US, Clock
 from ..proto.errors import Refusal
-from ..store import Store, output, tasks
+from ..store import Store, output, retention
 from . import log
 from .config import Config
 
@@ -43,6 +43,12 @@ class Retention:
     async def prune(self) -> None:
         """Forget what is over its time or beyond the number to keep."""
         before_us = self._clock.now_us() - round(self._config.store_keep_for_s * SECOND_US)
-        command = partial(tasks.prune, finished_before_us=before_us, keep=self._config.store_keep_finished)
+        command = partial(retention.prune, finished_before_us=before_us, keep=self._config.store_keep_finished)
         while attempt_ids := await asyncio.wrap_future(self._store.write(command)):
-            await asyncio.wrap_future(self._store.write_output(partial(output.drop, attempt_ids=attempt_ids)))
+            await drop_output(self._store, attempt_ids)
+
+
+async def drop_output(store: Store, attempt_ids: list[int]) -> None:
+    """Drop the output of attempts that are gone. What fails here is done at the next start."""
+    await asyncio.wrap_future(store.write_output(partial(output.drop, attempt_ids=attempt_ids)))
+    await asyncio.wrap_future(store.write(partial(retention.output_dropped, attempt_ids=attempt_ids)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
+from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from ..proto import api_pb2_grpc, endpoint, link_pb2_grpc
@@ -18,7 +18,7 @@ from ..proto.clock import SECOND_US, Clock
 from ..proto.errors import Refusal
 from ..proto.sealing import PlainSealer
 from ..proto.values import EndReason
-from ..store import Store, model
+from ..store import Store, StoreFault, model
 from . import log
 from .alarm import WallAlarm
 from .api import Tasks
@@ -50,12 +50,12 @@ class Service:
     """One running supervisor."""
 
     def __init__(self, store: Store, clock: Clock, config: Config, paths: Paths) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._config = config
         self._paths = paths
         self._news = News()
         taps = Taps()
-        self._desk = Desk(store, clock, taps, partial(WallAlarm, loop))
+        self._desk = Desk(store, clock, taps, partial(WallAlarm, self._loop))
         self._pool = Pool(
             store,
             clock,
@@ -84,7 +84,7 @@ class Service:
             socket=paths.socket,
             shutdown=self.down,
         )
-        self._health = health.HealthServicer()
+        self._health = HealthServicer()
         self._public = _server(paths.socket)
         api_pb2_grpc.add_TasksServicer_to_server(self._tasks, self._public)
         api_pb2_grpc.add_ControlServicer_to_server(control, self._public)
@@ -96,12 +96,16 @@ class Service:
         self._retention = Retention(store, clock, config)
         self.fault: BaseException | None = None
         """What ended the service, when the disk let it down."""
-        store.on_fault(lambda fault: loop.call_soon_threadsafe(self._failed, fault))
+        store.on_fault(self._hear_fault)
         self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
 
     def _attempt_ended(self, end: model.Ended) -> None:
         announce(end, self._desk, self._news)
+
+    def _hear_fault(self, fault: StoreFault) -> None:
+        """Carry the news from the writer's thread to the loop."""
+        self._loop.call_soon_threadsafe(self._failed, fault)
 
     def _failed(self, fault: BaseException) -> None:
         """Stop at once: only a restart tells what reached the disk. Executors keep what they have."""
