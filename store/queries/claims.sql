@@ -62,13 +62,13 @@ SELECT a.id, a.task AS seq, t.id AS task_id, a.state, a.executor, a.started_at_u
     t.cancel_requested_at_us,
     (SELECT count(*) FROM attempts AS l WHERE l.task = a.task AND l.state = 'lost') AS lost_before
 FROM attempts AS a JOIN tasks AS t ON t.seq = a.task AND t.attempt_id = a.id
-WHERE a.id IN (SELECT value FROM json_each(:attempt_ids)) AND +a.state IN ('claimed', 'running', 'stopping')
+WHERE a.id IN (SELECT value FROM json_each(:attempt_ids)) AND a.finished_at_us IS NULL
 ORDER BY a.id
 
 -- live_of_executor: the attempts an executor holds
 SELECT a.id, t.id AS task_id, a.state, t.grace_us, t.cancel_requested_at_us
 FROM attempts AS a INDEXED BY attempts_live JOIN tasks AS t ON t.seq = a.task
-WHERE a.executor = :executor AND a.state IN ('claimed', 'running', 'stopping')
+WHERE a.executor = :executor AND a.finished_at_us IS NULL
 ORDER BY a.id
 
 -- end_attempt: an attempt has ended
@@ -79,7 +79,7 @@ UPDATE attempts SET state = :state, finished_at_us = :finished_at_us,
     exit_code = :exit_code, signal = :signal, reason = :reason, message = :message, cpu_s = :cpu_s,
     peak_bytes = :peak_bytes, stdout_bytes = :stdout_bytes, stderr_bytes = :stderr_bytes,
     dropped_bytes = :dropped_bytes, leftovers = :leftovers
-WHERE id = :attempt_id AND state IN ('claimed', 'running', 'stopping')
+WHERE id = :attempt_id AND finished_at_us IS NULL
 
 -- succeed_task: its attempt succeeded
 -- from: running
