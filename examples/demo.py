@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TSCHED = Path(sys.executable).with_name("tsched")
+TSCHED = shutil.which("tsched", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}")
 CHECKOUT = Path(__file__).resolve().parent.parent
 FOLDERS = ("cli", "executor", "proto", "store", "supervisor")
 QUOTED = r"""grep -rhoE '"[a-z]+_[a-z_]+"' proto/*.py | tr -d '"' | sort -u | awk '{ print NR ": " $0 }' | tail -n 3"""
@@ -44,29 +44,29 @@ class Day:
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         """Starts `tsched ARGS`."""
-        environment = {
-            **os.environ,
-            "TSCHED_STATE_DIR": str(self.folder / "state"),
-            "TSCHED_SOCKET": f"{self.folder}/s",
-        }
-        return subprocess.Popen([TSCHED, *args], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, env=environment)
+        ours = {"TSCHED_STATE_DIR": f"{self.folder}/state", "TSCHED_SOCKET": f"{self.folder}/s"}
+        return subprocess.Popen(
+            [str(TSCHED), *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=CHECKOUT,
+            env=os.environ | ours,
+        )
 
     def tsched(self, *args: str) -> str:
-        """What `tsched ARGS` printed; a failure is told, and counts."""
+        """What `tsched ARGS` printed. Ends the day when it failed: nothing that follows would mean anything."""
         call = self.start(*args)
         said = call.communicate()[0].rstrip("\n")
-        self.expect(f"tsched {args[0]} exits with", call.returncode, 0)
+        if call.returncode:
+            sys.exit(f"tsched {args[0]} exited with {call.returncode}")
         return said
 
-    def submit(self, *args: str, **must: Any) -> str:
+    def submit(self, name: str, *args: str, verb: tuple[str, ...] = ("run", "--detach"), **must: Any) -> str:
         """Gives the service a task and notes what must become of it; the id."""
-        task = self.tsched(*args)
+        task = self.tsched(*verb, "--name", name, "--env", f"OUT={self.packed}", *args)
         self.must[task] = {"state": "succeeded", "exit_code": 0, **must}
         return task
-
-    def shell(self, name: str, command: str, *options: str, **must: Any) -> str:
-        """Submits a shell string."""
-        return self.submit("schedule", "--name", name, *options, "--command", command, **must)
 
     def expect(self, what: str, found: Any, wanted: Any) -> None:
         """Notes a result that is not what it must be."""
@@ -83,9 +83,11 @@ def service() -> Iterator[Day]:
     try:
         say("A service on a temporary folder")
         day.tsched("up", "--detach")
+        print(day.tsched("status"))
         yield day
     finally:
-        day.tsched("down")
+        say("The service stops")
+        day.expect("tsched down exits with", day.start("down").wait(), 0)
         shutil.rmtree(folder)
 
 
@@ -95,38 +97,32 @@ def say(title: str) -> None:
 
 
 def give_work(day: Day) -> dict[str, str]:
-    """Everything that may run side by side, submitted in one go."""
+    """Everything that may run side by side, submitted in one go; ids by name."""
     say("Work of all kinds, submitted")
-    ids = {f"pack {folder}": day.shell(f"pack {folder}", pack(day, folder)) for folder in FOLDERS}
-    ids["pipeline"] = day.shell("quoted pipeline", QUOTED)
-    ids["words"] = day.submit("run", "-d", "--name", "odd words", "--", "printf", "%s\n", *WORDS)
-    ids["later"] = day.shell("two seconds ahead", "date +%T", "--in", "2s")
-    ids["fails"] = day.shell(
-        "one that fails", "echo going down >&2; exit 3", state="failed", exit_code=3, reason="exit_code"
-    )
-    ids["slow"] = day.shell(
-        "one that takes too long", "exec sleep 600", "--timeout", "1s", state="failed", exit_code=None, reason="timeout"
-    )
-    ids["unwanted"] = day.shell(
-        "one that is not wanted", "sleep 600 & wait", state="cancelled", exit_code=None, reason="cancelled"
-    )
+    ids = {f"pack {folder}": day.submit(f"pack {folder}", "--command", pack(folder)) for folder in FOLDERS}
+    ids["pipeline"] = day.submit("quoted pipeline", "--command", QUOTED)
+    ids["words"] = day.submit("odd words", "--", "printf", "%s\n", *WORDS)
+    ids["later"] = day.submit("later", "--in", "2s", "--command", "date +%T", verb=("schedule",))
+    ids["fails"] = day.submit("fails", "--command", "exit 3", state="failed", exit_code=3, reason="exit_code")
+    late = {"state": "failed", "exit_code": None, "reason": "timeout"}
+    ids["slow"] = day.submit("too slow", "--timeout", "1s", "--command", "exec sleep 600", **late)
+    unwanted = {"state": "cancelled", "exit_code": None, "reason": "cancelled"}
+    ids["unwanted"] = day.submit("unwanted", "--command", "sleep 600 & wait", **unwanted)
     print(", ".join(f"{task}: {name}" for name, task in ids.items()))
     return ids
 
 
-def pack(day: Day, folder: str) -> str:
+def pack(folder: str) -> str:
     """Packs a folder of the checkout and notes the archive's checksum."""
-    archive = f"{folder}.tar.gz"
     return (
-        f"tar -czf {day.packed}/{archive} --exclude=__pycache__ {folder}"
-        f" && cd {day.packed} && sha256sum {archive} > {archive}.sha256 && wc -c {archive}"
+        f"tar -czf $OUT/{folder}.tar.gz --exclude=__pycache__ {folder}"
+        f" && cd $OUT && sha256sum {folder}.tar.gz > {folder}.sum"
     )
 
 
-def verify(day: Day) -> str:
-    """Checks every archive against its checksum and, file by file, against the checkout."""
-    checks = " && ".join(f"tar -dzf {day.packed}/{folder}.tar.gz" for folder in FOLDERS)
-    return f"(cd {day.packed} && sha256sum --check *.sha256) && {checks} && echo nothing differs"
+VERIFY = (
+    "(cd $OUT && sha256sum --check *.sum) && for all in $OUT/*.gz; do tar -dzf $all || exit; done && echo no difference"
+)
 
 
 def stream(day: Day) -> None:
@@ -181,13 +177,13 @@ def main() -> int:
         day.tsched("cancel", ids["unwanted"])
         packs = [ids[f"pack {folder}"] for folder in FOLDERS]
         day.tsched("wait", *packs)
-        ids["verify"] = day.shell("verify the archives", verify(day))
+        ids["verify"] = day.submit("verify", "--command", VERIFY)
+        say("Waiting for all of it")
         finished = day.start("wait", *day.must)
         finished.communicate()
         day.expect("tsched wait, for some that did not succeed, exits with", finished.returncode, 1)
         check(day, ids)
         show(day, ids)
-        say("The service stops")
     for mistake in day.wrong:
         print(f"WRONG: {mistake}", file=sys.stderr)
     print(
