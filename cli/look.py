@@ -93,17 +93,17 @@ def _logs(args: Namespace) -> int:
             id=id, follow=args.follow, stream=args.stream or "", attempt=args.attempt, tail_lines=args.tail
         )
         for output in follow_logs(client, request, on_break=on_break):
-            _put_output(output, as_json=args.json)
+            _put_output(output, as_json=args.json, alone=args.stream is not None)
     return EXIT_OK
 
 
-def _put_output(output: api.Output, *, as_json: bool) -> None:
+def _put_output(output: api.Output, *, as_json: bool, alone: bool) -> None:
     if as_json:
         from ..client import as_json as plain
 
         console.put_json(plain.output(output))
     else:
-        pour.pour(output)
+        pour.pour(output, alone=alone)
 
 
 def _wait_arguments(to: parser.Parser) -> None:

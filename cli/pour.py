@@ -15,14 +15,16 @@ DESCRIPTORS = {"out": 1, "err": 2}
 NAMES = {"out": "stdout", "err": "stderr"}
 
 
-def pour(output: api.Output) -> None:
+def pour(output: api.Output, *, alone: bool = False) -> None:
     """Write a piece of output where it belongs, all of it, and say what is missing before or behind it.
+
+    A stream that was asked for `alone` is our data and goes to stdout, whichever it is.
 
     Raises BrokenPipeError when nobody reads any more.
     """
     if output.gap_bytes:
         console.say(f"{output.gap_bytes} bytes of {NAMES[output.stream]} were not kept (output cap)")
-    write(DESCRIPTORS[output.stream], output.data)
+    write(1 if alone else DESCRIPTORS[output.stream], output.data)
     if output.truncated:
         console.say("the output ends here: its executor died; more may have been written")
 
