@@ -104,9 +104,9 @@ def give_work(day: Day) -> dict[str, str]:
     ids["words"] = day.submit("odd words", "--", "printf", "%s\n", *WORDS)
     ids["later"] = day.submit("later", "--in", "2s", "--command", "date +%T", verb=("schedule",))
     ids["fails"] = day.submit("fails", "--command", "exit 3", state="failed", exit_code=3, reason="exit_code")
-    late = {"state": "failed", "exit_code": None, "reason": "timeout"}
+    late: dict[str, Any] = {"state": "failed", "exit_code": None, "reason": "timeout"}
     ids["slow"] = day.submit("too slow", "--timeout", "1s", "--command", "exec sleep 600", **late)
-    unwanted = {"state": "cancelled", "exit_code": None, "reason": "cancelled"}
+    unwanted: dict[str, Any] = {"state": "cancelled", "exit_code": None, "reason": "cancelled"}
     ids["unwanted"] = day.submit("unwanted", "--command", "sleep 600 & wait", **unwanted)
     print(", ".join(f"{task}: {name}" for name, task in ids.items()))
     return ids

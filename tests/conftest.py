@@ -16,7 +16,7 @@ from support.wait import until
 from support.witness import Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 SETTLE_S = 2.0
 SHOWN_LOG_BYTES = 20_000
@@ -48,7 +48,7 @@ def _nothing_left(_subreaper: None) -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
         item.stash[failed] = True

@@ -51,7 +51,7 @@ def test_a_test_that_leaves_a_process_behind_fails(tmp_path: Path) -> None:
     here = Path(__file__).resolve().parent.parent
     (tmp_path / "test_one.py").write_text(LEAVES_ONE)
     (tmp_path / "conftest.py").write_text((here / "conftest.py").read_text())
-    run = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-o", f"pythonpath={here}", tmp_path]
+    run = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-o", f"pythonpath={here}", str(tmp_path)]
     done = subprocess.run(run, check=False, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
     assert "left processes behind" in done.stdout
