@@ -47,7 +47,7 @@ def check(store: Store) -> tuple[list[Finding], list[str]]:
 
 
 def _looks(store: Store) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
-    for lane, schema in ((store.tasks, TSCHED), (store.output, OUTPUT)):
+    for lane, schema in ((store.tasks_lane, TSCHED), (store.output_lane, OUTPUT)):
         for what, query in (
             ("pages and indexes", _integrity),
             ("references", _references),
@@ -57,7 +57,7 @@ def _looks(store: Store) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     now_us = store.clock.now_us()
     for statement in INVARIANTS:
         query = functools.partial(_broken, statement=statement, now_us=now_us)
-        yield statement.purpose, functools.partial(_ask, store.tasks, query)
+        yield statement.purpose, functools.partial(_ask, store.tasks_lane, query)
     yield "every payload can be opened", functools.partial(_paged, store, _closed_payloads)
     yield "output is as long as its attempts say", functools.partial(_paged, store, _short_outputs)
     yield "output belongs to attempts", functools.partial(_paged, store, _orphans)

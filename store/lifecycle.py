@@ -20,6 +20,9 @@ from ..proto.values import LOST_LIMIT, AttemptState, OnLost, TaskState
 class TaskEvent(StrEnum):
     """What can happen to a task."""
 
+    SUBMIT = "submit"
+    SUBMIT_LATER = "submit_later"
+    """Submitted before its time."""
     DUE = "due"
     """Its time has come, by the clock or because a person moved it."""
     DEFER = "defer"
@@ -41,11 +44,14 @@ class TaskEvent(StrEnum):
     """Its attempt was lost, and it asked to be tried again."""
     HOLD = "hold"
     """Its attempt was lost, and a person shall decide."""
+    DELETE = "delete"
+    """A person, or its age, removed all that was kept of it."""
 
 
 class AttemptEvent(StrEnum):
     """What can happen to an attempt."""
 
+    CLAIM = "claim"
     START = "start"
     STOP = "stop"
     WITHDRAW = "withdraw"
@@ -57,12 +63,15 @@ class AttemptEvent(StrEnum):
     LOSE = "lose"
 
 
-WITHDRAWN = "withdrawn"
-"""Where a withdrawn attempt goes: it has no row any more."""
+NEW = "new"
+GONE = "gone"
+"""Before there is a row, and when there is none any more."""
 
 T = TaskState
 TASK = MappingProxyType(
     {
+        (NEW, TaskEvent.SUBMIT): T.READY,
+        (NEW, TaskEvent.SUBMIT_LATER): T.SCHEDULED,
         (T.SCHEDULED, TaskEvent.DUE): T.READY,
         (T.SCHEDULED, TaskEvent.DEFER): T.SCHEDULED,
         (T.SCHEDULED, TaskEvent.EDIT): T.SCHEDULED,
@@ -88,17 +97,19 @@ TASK = MappingProxyType(
         (T.HELD, TaskEvent.EDIT): T.HELD,
         (T.HELD, TaskEvent.CANCEL): T.CANCELLED,
     }
+    | {(state, TaskEvent.DELETE): GONE for state in TaskState if state is not T.RUNNING}
 )
 
 A = AttemptState
 ATTEMPT = MappingProxyType(
     {
+        (NEW, AttemptEvent.CLAIM): A.CLAIMED,
         (A.CLAIMED, AttemptEvent.START): A.RUNNING,
         (A.CLAIMED, AttemptEvent.STOP): A.STOPPING,
-        (A.CLAIMED, AttemptEvent.WITHDRAW): WITHDRAWN,
+        (A.CLAIMED, AttemptEvent.WITHDRAW): GONE,
         (A.RUNNING, AttemptEvent.STOP): A.STOPPING,
         (A.STOPPING, AttemptEvent.START): A.STOPPING,
-        (A.STOPPING, AttemptEvent.WITHDRAW): WITHDRAWN,
+        (A.STOPPING, AttemptEvent.WITHDRAW): GONE,
     }
     | {
         (live, event): end

@@ -141,7 +141,18 @@ def _make_private(path: Path) -> bool:
         status = os.fstat(descriptor)
         if stat.S_IMODE(status.st_mode) != PRIVATE:
             os.fchmod(descriptor, PRIVATE)
-        return not status.st_size
+    finally:
+        os.close(descriptor)
+    if not status.st_size:
+        _sync_folder(path.parent)
+    return not status.st_size
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name as durable as what will be in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -66,7 +66,7 @@ def open_payload(db: Db, sealed: bytes | None, *, seq: int, revision: int | None
 
 def seal_message(db: Db, message: str, *, table: str, row: int) -> bytes | None:
     """A message as it is stored; nothing for none."""
-    return db.cipher.seal(message.encode(), table=table, row=row, column="message") if message else None
+    return db.cipher.seal(message.encode(errors="replace"), table=table, row=row, column="message") if message else None
 
 
 def open_message(db: Db, sealed: bytes | None, *, table: str, row: int) -> str:

@@ -62,11 +62,11 @@ class Store:
         self._fault: StoreFault | None = None
         self._callbacks: list[Callable[[StoreFault], None]] = []
         self._gate = threading.Lock()
-        self.tasks = Lane(state_dir / TSCHED.file_name, TSCHED, cipher, self._report)
+        self.tasks_lane = Lane(state_dir / TSCHED.file_name, TSCHED, cipher, self._report)
         try:
-            self.output = Lane(state_dir / OUTPUT.file_name, OUTPUT, cipher, self._report)
+            self.output_lane = Lane(state_dir / OUTPUT.file_name, OUTPUT, cipher, self._report)
         except BaseException:
-            self.tasks.close()
+            self.tasks_lane.close()
             raise
 
     @classmethod
@@ -85,19 +85,19 @@ class Store:
 
     def write(self, command: Callable[[Db], T]) -> Future[T]:
         """Run a command on tsched.db. Done means durable; failed means without effect, unless it is a StoreFault."""
-        return self.tasks.writer.submit(command)
+        return self.tasks_lane.writer.submit(command)
 
     def write_output(self, command: Callable[[Db], T]) -> Future[T]:
         """Run a command on output.db, under the same promise."""
-        return self.output.writer.submit(command)
+        return self.output_lane.writer.submit(command)
 
     def read(self, query: Callable[[Db], T]) -> Future[T]:
         """Ask tsched.db."""
-        return self.tasks.readers.submit(query)
+        return self.tasks_lane.readers.submit(query)
 
     def read_output(self, query: Callable[[Db], T]) -> Future[T]:
         """Ask output.db."""
-        return self.output.readers.submit(query)
+        return self.output_lane.readers.submit(query)
 
     def on_fault(self, callback: Callable[[StoreFault], None]) -> None:
         """Call back, from a writer's thread, when the disk let the store down; at once if it has already."""
@@ -109,8 +109,8 @@ class Store:
 
     def close(self) -> None:
         """Finish what was submitted, then close both files. Harmless when repeated."""
-        self.tasks.close()
-        self.output.close()
+        self.tasks_lane.close()
+        self.output_lane.close()
 
     def _report(self, fault: StoreFault) -> None:
         with self._gate:

@@ -137,8 +137,8 @@ def wrong_state(task_id: str, state: str, deed: str) -> Refusal:
         )
     return Refusal(
         RefusalReason.WRONG_STATE,
-        f"task {task_id} has {state if state == TaskState.SUCCEEDED else 'ended: ' + state} and cannot be {deed}",
-        "submit it again as a new task, or delete it",
+        f"task {task_id} has ended ({state}) and cannot be {deed}",
+        "submit it again as a new task if it shall run once more",
     )
 
 

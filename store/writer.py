@@ -12,6 +12,7 @@ a lie. The writer then refuses all further work, and only a restart, which reads
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -62,6 +63,8 @@ class Writer:
         self._db = db
         self._connection = db.connection
         self._on_fault = on_fault
+        status = os.stat(path)
+        self._identity = (status.st_dev, status.st_ino)
         self._fault: errors.StoreFault | None = None
         self._closed = False
         self._gate = threading.Lock()
@@ -164,6 +167,7 @@ class Writer:
     def _transaction(self) -> Iterator[None]:
         """BEGIN, COMMIT; on any failure nothing has happened. Raises what failed, in words of ours."""
         try:
+            self._check_identity()
             self._connection.execute("BEGIN IMMEDIATE")
             yield
             self._connection.execute("COMMIT")
@@ -172,6 +176,15 @@ class Writer:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
             raise self._translate(error)  # noqa: B904 - the same error, or one that names it
+
+    def _check_identity(self) -> None:
+        """A file that was removed or replaced under its name still takes writes, and keeps none. Raises StoreFault."""
+        try:
+            there = os.stat(self._path)
+        except OSError as error:
+            raise errors.StoreFault(f"{self._path} is gone: {error.strerror}") from error
+        if (there.st_dev, there.st_ino) != self._identity:
+            raise errors.StoreFault(f"{self._path} was replaced while it was in use")
 
     def _translate(self, error: BaseException) -> BaseException:
         return errors.translate(error, self._path) if isinstance(error, sqlite3.Error) else error

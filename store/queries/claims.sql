@@ -1,6 +1,7 @@
 -- Claims: from ready to an executor, and what becomes of it there. The fence of every write is the attempt's id.
 
 -- claim_attempts: an attempt for each of the first ready tasks of a queue, in their order
+-- from: new
 -- to: claimed
 INSERT INTO attempts (task, number, executor, state, due_at_us, claimed_at_us)
 SELECT seq, attempt + 1, :executor, 'claimed', due_at_us, :now_us
@@ -139,4 +140,5 @@ WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
 
 -- withdraw_attempt: an attempt that never started leaves no trace
 -- from: claimed stopping
+-- to: gone
 DELETE FROM attempts WHERE id = :attempt_id AND state IN ('claimed', 'stopping') AND started_at_us IS NULL

@@ -8,6 +8,8 @@ WHERE finished_at_us IS NOT NULL ORDER BY finished_at_us, seq LIMIT :limit
 SELECT id FROM attempts WHERE task IN (SELECT value FROM json_each(:seqs)) ORDER BY id
 
 -- prune_tasks: all that is kept of finished tasks
+-- from: succeeded failed cancelled skipped
+-- to: gone
 DELETE FROM tasks WHERE seq IN (SELECT value FROM json_each(:seqs)) AND finished_at_us IS NOT NULL
 
 -- dropped_attempts: attempts that are gone while their output may not be

@@ -13,6 +13,7 @@ SELECT seq, id, key, content, state, due_at_us FROM tasks WHERE key IN (SELECT v
 SELECT seq, id, key, content, state, due_at_us FROM tasks WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- insert_task: a new task
+-- from: new
 -- to: ready scheduled
 INSERT INTO tasks (
     seq, id, key, content, name, kind, queue, priority, state, created_at_us, due_at_us, max_attempts, timeout_us,
@@ -116,4 +117,6 @@ UPDATE tasks SET cancel_requested_at_us = coalesce(cancel_requested_at_us, :now_
 WHERE seq = :seq AND state = 'running'
 
 -- delete_task: all that is kept of a task that is not running
+-- from: scheduled blocked ready retrying held succeeded failed cancelled skipped
+-- to: gone
 DELETE FROM tasks WHERE seq = :seq AND state <> 'running'

@@ -132,6 +132,15 @@ CREATE TABLE attempts (
 CREATE UNIQUE INDEX attempts_one_live ON attempts (task) WHERE finished_at_us IS NULL;
 CREATE INDEX attempts_live ON attempts (executor) WHERE finished_at_us IS NULL;
 
+-- What is final stays as it is.
+CREATE TRIGGER tasks_final BEFORE UPDATE OF state ON tasks WHEN old.finished_at_us IS NOT NULL BEGIN
+    SELECT raise(ABORT, 'a finished task changes no more');
+END;
+
+CREATE TRIGGER attempts_final BEFORE UPDATE OF state ON attempts WHEN old.finished_at_us IS NOT NULL BEGIN
+    SELECT raise(ABORT, 'a finished attempt changes no more');
+END;
+
 -- Attempts that are gone while their output may still be in the other file: deleted there next, then here.
 CREATE TABLE dropped (
     attempt_id INTEGER PRIMARY KEY
