@@ -2,8 +2,9 @@
 
     python bench/idle_wakeups.py [SECONDS]
 
-A wake-up is a voluntary context switch of any thread, as /proc/PID/task/TID/status counts them. gRPC's own threads wake
-by themselves; the bare processes show how often, so that the difference is ours.
+A wake-up is a voluntary context switch, as /proc/PID/task/TID/status counts them. gRPC's own threads wake by
+themselves, each process's at a rate of its own; they are told by their names and listed apart. The bare processes have
+an open stream that carried a few messages, as a supervisor and its executors have.
 """
 
 from __future__ import annotations
@@ -20,8 +21,15 @@ BARE_SERVER = """
 import asyncio, os, sys
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 import grpc
+async def echo(requests, context):
+    async for request in requests:
+        await context.write(request)
+class Handler(grpc.GenericRpcHandler):
+    def service(self, details):
+        return grpc.stream_stream_rpc_method_handler(echo)
 async def main():
     server = grpc.aio.server()
+    server.add_generic_rpc_handlers((Handler(),))
     server.add_insecure_port("unix:" + sys.argv[1])
     await server.start()
     print("ready", flush=True)
@@ -34,21 +42,31 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 import grpc
 async def main():
     async with grpc.aio.insecure_channel("unix:" + sys.argv[1]) as channel:
-        await channel.channel_ready()
+        call = channel.stream_stream("/bare/Echo")()
+        for _ in range(20):
+            await call.write(b"x")
+            await call.read()
+        waiting = asyncio.ensure_future(call.read())
         print("ready", flush=True)
-        await asyncio.Event().wait()
+        await waiting
 asyncio.run(main())
 """
 
 
-def wakeups(pid: int) -> int:
-    """Voluntary context switches of all threads so far."""
-    total = 0
+GRPC_THREADS = ("event_engine", "lifeguard", "grpc_global_tim", "timer_manager", "resolver-executo", "default-executor")
+
+
+def wakeups(pid: int) -> tuple[int, int]:
+    """Voluntary context switches so far: of gRPC's own threads, of all others."""
+    grpc_s = others = 0
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        for line in (thread / "status").read_text().splitlines():
-            if line.startswith("voluntary_ctxt_switches"):
-                total += int(line.split()[1])
-    return total
+        status = (thread / "status").read_text()
+        switches = int(status.partition("voluntary_ctxt_switches:")[2].split()[0])
+        if status.split("\n", 1)[0].split("\t")[1] in GRPC_THREADS:
+            grpc_s += switches
+        else:
+            others += switches
+    return grpc_s, others
 
 
 def bare(source: str, socket: Path) -> subprocess.Popen[str]:
@@ -81,8 +99,10 @@ def main() -> None:
             pids |= {f"executor {n}": each["pid"] for n, each in enumerate(status["executors"], 1)}
             before = {name: wakeups(pid) for name, pid in pids.items()}
             time.sleep(seconds)
+            print(f"{'wake-ups/s over ' + format(seconds, 'g') + ' s':24}  gRPC's threads    all others")
             for name, pid in pids.items():
-                print(f"{name:20} {(wakeups(pid) - before[name]) / seconds:8.2f} wake-ups/s")
+                rates = [(now - then) / seconds for now, then in zip(wakeups(pid), before[name], strict=True)]
+                print(f"{name:24}  {rates[0]:14.2f}  {rates[1]:12.2f}")
         finally:
             subprocess.run([tsched, "down"], env=env, check=True, stdout=subprocess.DEVNULL)
             for process in (server, client):
