@@ -29,6 +29,8 @@ class Schema:
     file_name: str
     application_id: int
     folder: Path
+    cache_kib: int = 1_000
+    """Of the connection that writes. Output is written once, in order, and needs next to none."""
 
     @cached_property
     def migrations(self) -> Sequence[Path]:
@@ -45,7 +47,7 @@ class Schema:
         return len(self.migrations)
 
 
-TSCHED = Schema("tsched.db", 0x74736368, FOLDER / "tsched")
+TSCHED = Schema("tsched.db", 0x74736368, FOLDER / "tsched", cache_kib=16_000)
 OUTPUT = Schema("output.db", 0x7473636F, FOLDER / "output")
 
 

@@ -45,10 +45,9 @@ WRITER: tuple[Setting, ...] = (
     ("synchronous", "FULL", 2),
     ("journal_size_limit", str(64 * 1024 * 1024), 64 * 1024 * 1024),
     ("wal_autocheckpoint", "2000", 2000),
-    ("cache_size", "-16000", -16000),
     ("secure_delete", "FAST", 2),
 )
-READER: tuple[Setting, ...] = (*SHARED, ("cache_size", "-4000", -4000), ("query_only", "ON", 1))
+READER: tuple[Setting, ...] = (*SHARED, ("cache_size", "-1000", -1000), ("query_only", "ON", 1))
 # What a file is born with; it can be set only while it is empty.
 NEWBORN: tuple[Setting, ...] = (("auto_vacuum", "INCREMENTAL", 2),)
 
@@ -64,7 +63,7 @@ def open_writer(path: Path, schema: migrate.Schema) -> sqlite3.Connection:
         fresh = _make_private(path)
         connection = connect(path, "rw")
         try:
-            apply(connection, (*NEWBORN, *WRITER) if fresh else WRITER, path)
+            apply(connection, (*(NEWBORN if fresh else ()), *WRITER, _cache(schema.cache_kib)), path)
             migrate.migrate(connection, path, schema)
         except BaseException:
             connection.close()
@@ -95,6 +94,10 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     )
     connection.row_factory = sqlite3.Row
     return sqlite_utils.Database(connection, execute_plugins=False, recursive_triggers=False).conn
+
+
+def _cache(kib: int) -> Setting:
+    return ("cache_size", str(-kib), -kib)
 
 
 def apply(connection: sqlite3.Connection, settings: tuple[Setting, ...], path: Path) -> None:
