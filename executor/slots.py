@@ -84,8 +84,9 @@ class Desk:
         return wanted
 
     def attach(self) -> None:
-        """A new supervisor knows of no earlier request."""
+        """A new supervisor knows of no earlier request, and has not told us to leave."""
         self.granted = 0
+        self.draining = False
 
     def arrive(self, attempt_id: int, queue: str, now_s: float) -> None:
         """A task was sent."""

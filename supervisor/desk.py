@@ -11,7 +11,7 @@ from functools import partial
 
 from ..proto.clock import Clock
 from ..proto.errors import Refusal
-from ..store import Store, claims, tasks
+from ..store import Store, StoreBusy, claims, tasks
 from ..store.db import Db
 from . import durable, log, planner, reports
 from .alarm import Alarm
@@ -68,7 +68,11 @@ class Desk:
     def scheduled(self, due_us: int) -> None:
         """Note that something will be due then."""
         if self.next_due_us is None or due_us < self.next_due_us:
-            self.next_due_us = due_us
+            self._wake_at(due_us)
+
+    def _wake_at(self, due_us: int | None) -> None:
+        self.next_due_us = due_us
+        if self._open:
             self._alarm.set(due_us)
 
     def kick(self) -> None:
@@ -88,9 +92,10 @@ class Desk:
 
     async def look(self) -> None:
         """Make ready what is due, and see which queues hold something ready."""
+        if not self._open:
+            return
         lanes, next_due_us = await durable.insist(lambda: self._store.write(self._make_due_ready))
-        self.next_due_us = next_due_us
-        self._alarm.set(next_due_us)
+        self._wake_at(next_due_us)
         for lane in lanes:
             self.ready(lane)
 
@@ -105,8 +110,8 @@ class Desk:
                 if not offers:
                     return
                 await self._serve(next(iter(self._lanes)), offers)
-        except Refusal as refusal:
-            log.get().error("claim_failed", reason=refusal.reason, retry_after_s=durable.RETRY_AFTER_S)
+        except (Refusal, StoreBusy) as failure:
+            log.get().error("claim_failed", error=str(failure), retry_after_s=durable.RETRY_AFTER_S)
             asyncio.get_running_loop().call_later(durable.RETRY_AFTER_S, self.kick)
         finally:
             self._working = False
@@ -139,3 +144,4 @@ class Desk:
         """Nobody was told of these claims: the stream broke before."""
         command = partial(claims.returned, attempt_ids=attempt_ids, executor=session.executor)
         await durable.insist(lambda: self._store.write(command))
+        await self.look()

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from ..proto.errors import Refusal, RefusalReason
+from ..store import StoreBusy
 from . import log
 
 T = TypeVar("T")
@@ -21,8 +22,8 @@ async def insist(write: Callable[[], Future[T]]) -> T:
     while True:
         try:
             return await asyncio.wrap_future(write())
-        except Refusal as refusal:
-            if refusal.reason not in PASSING:
+        except (Refusal, StoreBusy) as failure:
+            if isinstance(failure, Refusal) and failure.reason not in PASSING:
                 raise
-            log.get().error("store_degraded", reason=refusal.reason, retry_after_s=RETRY_AFTER_S)
+            log.get().error("store_degraded", error=str(failure), retry_after_s=RETRY_AFTER_S)
             await asyncio.sleep(RETRY_AFTER_S)

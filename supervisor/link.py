@@ -49,19 +49,21 @@ class Link(link_pb2_grpc.LinkServicer):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such executor, or not its secret")
         session = Session(hello.executor_id, hello.slots)
         await self._welcome(session, hello)
-        helpers = [asyncio.ensure_future(self._send(session, context)), asyncio.ensure_future(self._keep(session))]
-        self._pool.attached(session)
-        self._desk.join(session)
-        try:
-            async for message in requests:
-                self._take(session, message)
-        finally:
-            self._desk.leave(session)
-            session.close()
-            await asyncio.shield(session.stored.wait())
-            for helper in helpers:
-                helper.cancel()
-            self._pool.detached(session)
+        # A bug in one of the three ends them all, and with them the stream; the executor then says everything again.
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(self._send(session, context)), group.create_task(self._keep(session))]
+            self._pool.attached(session)
+            self._desk.join(session)
+            try:
+                async for message in requests:
+                    self._take(session, message)
+            finally:
+                self._desk.leave(session)
+                session.close()
+                await asyncio.shield(session.stored.wait())
+                self._pool.detached(session)
+                for helper in helpers:
+                    helper.cancel()
 
     async def _authentic(self, hello: link_pb2.Hello) -> bool:
         row = await asyncio.wrap_future(self._store.read(partial(executors.executor, id=hello.executor_id)))
@@ -72,6 +74,7 @@ class Link(link_pb2_grpc.LinkServicer):
     async def _welcome(self, session: Session, hello: link_pb2.Hello) -> None:
         """Agree on what the executor holds; what was claimed for it and never reached it is ready again."""
         live = await durable.insist(lambda: self._store.write(partial(self._reconcile, hello=hello)))
+        await self._desk.look()
         held = set(hello.held)
         session.tasks = {each.attempt_id: each.task_id for each in live}
         session.tell(
@@ -106,11 +109,14 @@ class Link(link_pb2_grpc.LinkServicer):
         session.report(message)
 
     async def _keep(self, session: Session) -> None:
-        while True:
-            told = await session.next_reports()
-            await self._keep_runners(session, told)
-            await self._keep_output(session, told)
-            await self._keep_ends(session, told)
+        try:
+            while True:
+                told = await session.next_reports()
+                await self._keep_runners(session, told)
+                await self._keep_output(session, told)
+                await self._keep_ends(session, told)
+        finally:
+            session.stored.set()
 
     async def _keep_runners(self, session: Session, told: link_pb2.FromExecutor) -> None:
         if not told.runners:
