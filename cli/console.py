@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 from . import escape
 
@@ -16,20 +17,25 @@ DEFAULT_COLUMNS = 80
 
 def prepare() -> None:
     """Make the three standard descriptors safe to use, and text printable whatever the locale."""
-    for descriptor in range(3):
-        # Else the next socket would get this number, and a task's output would be written into it.
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # A closed descriptor's number would go to the next socket, and a task's output would be written into that.
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < len(("stdin", "stdout", "stderr")):
+        pass
+    os.close(descriptor)
+    sys.stdout = _printable(sys.stdout, 1)
+    sys.stderr = _printable(sys.stderr, 2)
+
+
+def _printable(stream: TextIO | None, descriptor: int) -> TextIO:
+    """The stream, made for a descriptor that was closed, writing what its encoding lacks as escapes."""
+    if stream is None:
+        return open(descriptor, "w", errors="backslashreplace", closefd=False)
+    stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+    return stream
 
 
 def say(message: str) -> None:
     """Tell the user something that is not what was asked for."""
-    if sys.stderr is not None:
+    with suppress(OSError):  # nobody hears us; that is no reason to fail
         print(f"tsched: {escape.line(message)}", file=sys.stderr, flush=True)
 
 
@@ -48,9 +54,10 @@ def put_json(value: Any) -> None:
 def refuse(refusal: Refusal, *, as_json: bool) -> None:
     """Say why something was not done."""
     if as_json:
-        put_json({"error": {"reason": refusal.reason, "message": refusal.message, "hint": refusal.hint}})
-    else:
-        say(f"{refusal.message} ({refusal.hint})" if refusal.hint else refusal.message)
+        with suppress(OSError):
+            put_json({"error": {"reason": refusal.reason, "message": refusal.message, "hint": refusal.hint}})
+            return
+    say(f"{refusal.message} ({refusal.hint})" if refusal.hint else refusal.message)
 
 
 def columns() -> int | None:

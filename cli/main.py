@@ -52,25 +52,30 @@ def main() -> NoReturn:
 
 
 def run(words: Sequence[str]) -> int:
-    """Do what was typed; the exit code. Raises nothing."""
-    as_json = "--json" in parser.split(words)[0]
+    """Do what was typed; the exit code. Raises nothing, but for TSCHED_DEBUG."""
     try:
         return _dispatch(words)
-    except Refusal as refusal:
-        console.refuse(refusal, as_json=as_json)
-        return refusal.exit_code
     except SystemExit as end:  # argparse, after --help
         return end.code if isinstance(end.code, int) else EXIT_OK
     except BrokenPipeError:
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except Exception as bug:  # the last place that can keep a traceback from a user
-        if os.environ.get("TSCHED_DEBUG"):
-            raise
-        what = f"tsched failed: {type(bug).__name__}: {bug}"
-        console.refuse(Refusal(RefusalReason.INTERNAL, what, "TSCHED_DEBUG=1 shows where"), as_json=as_json)
-        return EXIT_TSCHED_FAILED
+    except Exception as problem:  # noqa: BLE001 - the last place that can keep a traceback from a user
+        refusal = _refusal_of(problem)
+    console.refuse(refusal, as_json="--json" in parser.split(words)[0])
+    return refusal.exit_code
+
+
+def _refusal_of(problem: Exception) -> Refusal:
+    if isinstance(problem, Refusal):
+        return problem
+    if os.environ.get("TSCHED_DEBUG"):
+        raise problem
+    if isinstance(problem, OSError):
+        return Refusal(RefusalReason.INTERNAL, f"{problem.filename or 'output'}: {problem.strerror or problem}")
+    what = f"tsched failed: {type(problem).__name__}: {problem}"
+    return Refusal(RefusalReason.INTERNAL, what, "TSCHED_DEBUG=1 shows where")
 
 
 def _dispatch(words: Sequence[str]) -> int:

@@ -27,7 +27,7 @@ class Stopper:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._id = ""
+        self.id = ""
         self._count = 0
         self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._before: dict[signal.Signals, Any] = {}
@@ -44,18 +44,18 @@ class Stopper:
 
     def end(self, why: str) -> None:
         """Ask the task to stop for a reason of our own, and say so."""
-        if self._id:
+        if self.id:
             with suppress(Refusal):
-                self._client.cancel(self._id)
-                console.say(f"asked task {self._id} to stop: {why}")
+                self._client.cancel(self.id)
+                console.say(f"asked task {self.id} to stop: {why}")
 
     def follow(self, id: str) -> None:  # noqa: A002 - the word of the contract
         """Name the task that signals are meant for from now on; before that they end us."""
-        self._id = id
+        self.id = id
 
     def _note(self, _number: int, _frame: object) -> None:
         self._count += 1
-        if not self._id or self._count >= LEAVE_AT:
+        if not self.id or self._count >= LEAVE_AT:
             raise KeyboardInterrupt
         self._asked.put(self._count)
 
@@ -65,9 +65,9 @@ class Stopper:
                 self._stop(hard=count > 1)
             except Refusal as refusal:
                 if refusal.reason is not RefusalReason.WRONG_STATE:  # it has just ended
-                    console.say(f"could not stop task {self._id}: {refusal.message}; once more leaves it")
+                    console.say(f"could not stop task {self.id}: {refusal.message}; once more leaves it")
 
     def _stop(self, *, hard: bool) -> None:
-        self._client.cancel(self._id, grace_us=0 if hard else None)
+        self._client.cancel(self.id, grace_us=0 if hard else None)
         if not hard:
-            console.say(f"asked task {self._id} to stop; once more kills it")
+            console.say(f"asked task {self.id} to stop; once more kills it")

@@ -64,6 +64,8 @@ def _followed(client: Client, asked: api.TaskSpec, *, as_json: bool) -> int:
         except BrokenPipeError:
             stopper.end("nobody reads its output any more")
             raise
+        except OSError as error:
+            console.say(f"cannot write its output: {error.strerror}; task {stopper.id} goes on, its output is kept")
     return code
 
 

@@ -47,7 +47,7 @@ def _when(task: api.Task, now_us: int) -> str:
 
 
 def _length(length_us: int) -> str:
-    return durations.human(max(0, length_us) // SECOND_US * SECOND_US)
+    return durations.human(length_us // SECOND_US * SECOND_US) if length_us >= SECOND_US else "0 s"
 
 
 def task(shown: api.Task) -> str:
@@ -132,7 +132,7 @@ def _executors(shown: Sequence[api.ExecutorStatus], columns: int | None) -> str:
 def diagnosis(answer: api.DoctorResponse) -> str:
     """What the doctor found, a line each, and what it looked at."""
     lines = [f"{each.severity}: {each.object}: {each.message}{_hint(each)}" for each in answer.findings]
-    lines.append(f"checked: {', '.join(answer.checked)}" if answer.checked else "checked nothing")
+    lines += [f"checked: {each}" for each in answer.checked]
     return "\n".join(map(escape.line, lines))
 
 

@@ -28,6 +28,7 @@ HINT = "write 2026-11-22 14:30, tomorrow 9:00, monday 8am, now + 2 hours or an R
 AHEAD_YEARS = 100
 LONGEST_TEXT = 100
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_NEAR_DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 
 _EPOCH_TIME = re.compile(r"@([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
@@ -121,8 +122,8 @@ def _clock(text: str) -> time:
 
 
 def _on_day(day: str, clock: time, now: datetime) -> datetime:
-    if day in ("today", "tomorrow"):
-        return datetime.combine(now.date() + timedelta(days=day == "tomorrow"), clock)
+    if day in _NEAR_DAYS:
+        return datetime.combine(now.date() + timedelta(days=_NEAR_DAYS[day]), clock)
     if (weekday := _weekday(day)) is not None:
         wait = timedelta(days=(weekday - now.weekday()) % 7)
         wall = datetime.combine(now.date() + wait, clock)
@@ -191,7 +192,7 @@ def _unreadable(text: str) -> Refusal:
     if _AMBIGUOUS_DAY.search(text) and not _ISO_DAY.fullmatch(text):
         hint = "write the day as 2027-04-01, or with its month's name"
         return Refusal(RefusalReason.BAD_TIME, f"can be read in more than one way: {quoted(text)}", hint)
-    if _ISO_DAY.fullmatch(text) or text in ("today", "tomorrow", *_DAYS) or _NAMED_DAY.fullmatch(text):
+    if _ISO_DAY.fullmatch(text) or text in (*_NEAR_DAYS, *_DAYS) or _NAMED_DAY.fullmatch(text):
         return Refusal(RefusalReason.BAD_TIME, f"a day without a time: {text}", f"add one: {text} 9:00")
     return Refusal(RefusalReason.BAD_TIME, f"not a time: {quoted(text)}", HINT)
 

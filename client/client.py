@@ -42,8 +42,8 @@ class Client:
         self.socket = endpoint.check_socket_path(socket)
         self._make_key = make_key
         self._channel = grpc.insecure_channel(endpoint.target(socket), endpoint.CHANNEL_OPTIONS)
-        self._tasks: Any = TasksStub(self._channel)  # type: ignore[no-untyped-call]
-        self._control: Any = ControlStub(self._channel)  # type: ignore[no-untyped-call]
+        self._tasks: Any = TasksStub(self._channel)
+        self._control: Any = ControlStub(self._channel)
 
     def __enter__(self) -> Self:
         return self
@@ -126,9 +126,7 @@ class Client:
             yield from self._stream(self._tasks.Wait, request, timeout_s=timeout_s)
         except Refusal as refusal:
             if isinstance(refusal.__cause__, grpc.RpcError) and _timed_out(refusal.__cause__):
-                raise Refusal(
-                    RefusalReason.WAIT_TIMEOUT, "not all ended in time", "wait again, or look: list"
-                ) from None
+                raise late(ids) from None
             raise
 
     def logs(self, request: api.LogsRequest) -> Iterator[api.Output]:
@@ -175,6 +173,14 @@ class Client:
             yield
         except grpc.RpcError as error:
             raise refusal_of(error, self.socket) from error
+
+
+def late(ids: Iterable[str]) -> Refusal:
+    """What it means that these have not ended when the time was over."""
+    names = list(ids)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 - a few are enough
+    message = f"not ended in time: {', '.join(names[:3])}{more}"
+    return Refusal(RefusalReason.WAIT_TIMEOUT, message, "wait again, or see what they do: tsched list")
 
 
 def _timed_out(error: grpc.RpcError) -> bool:

@@ -6,13 +6,13 @@ after a reconnect the kept output is read from its begin and what was seen is dr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..proto import api_pb2 as api
 from ..proto.clock import SECOND_US, Clock, SystemClock
 from ..proto.errors import Refusal, RefusalReason
-from .client import Client
+from .client import Client, late
 from .errors import broken
 
 Event = api.Submitted | api.Output | api.Task
@@ -130,10 +130,12 @@ def follow_wait(
                 waiting.pop(task.id, None)
                 yield task
         except Refusal as refusal:
+            if refusal.reason is RefusalReason.WAIT_TIMEOUT:
+                raise late(waiting) from None
             if not broken(refusal):
                 raise
             on_break("")
-            _await_return(client, left.us())
+            _await_return(client, left.us(), waiting)
         else:
             return
 
@@ -149,11 +151,11 @@ class _Left:
         return None if self._end_us is None else max(0, self._end_us - self._clock.mono_us())
 
 
-def _await_return(client: Client, left_us: int | None) -> None:
+def _await_return(client: Client, left_us: int | None, ids: Iterable[str]) -> None:
     if left_us is None or left_us > PATIENCE_S * SECOND_US:
         client.await_ready(PATIENCE_S)
         return
     try:
         client.await_ready(left_us / SECOND_US)
     except Refusal:
-        raise Refusal(RefusalReason.WAIT_TIMEOUT, "not all ended in time", "the supervisor is gone") from None
+        raise late(ids) from None
