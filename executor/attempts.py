@@ -102,6 +102,7 @@ class Attempt:
         runner.send(order, [*stdin, *self._capture.writers])
         self._capture.resume()
         self._ladder = Ladder(house.loop, runner, self.id)
+        self.given.ClearField("payload")
         self._time_out_after(house.loop.time())
 
     def hear(self, report: Message) -> None:

@@ -37,8 +37,8 @@ class Outbox:
         """Whether somebody listens."""
         self._timer: asyncio.TimerHandle | None = None
         self._due = asyncio.Event()
-        self.settled = True
-        """Whether all there was to say has been taken."""
+        self.closed = False
+        """Whether what is still to be said is the last."""
 
     def attach(self) -> None:
         """Somebody listens from now on."""
@@ -52,6 +52,7 @@ class Outbox:
         self._items.clear()
         self._returned.clear()
         self._kept.clear()
+        self._due.clear()
 
     def put(self, item: Item) -> None:
         """Send this."""
@@ -76,19 +77,24 @@ class Outbox:
 
     def touch(self) -> None:
         """There is something to say, soon."""
-        self.settled = False
         if self.attached and self._timer is None:
             self._timer = self._loop.call_later(FLUSH_S, self._ring)
 
-    async def take(self) -> FromExecutor:
-        """The next message, when there is something to say."""
+    def close(self) -> None:
+        """There will be nothing more to say."""
+        self.closed = True
+        self._due.set()
+
+    async def take(self) -> FromExecutor | None:
+        """The next message, when there is something to say; None when all has been said."""
         while True:
             await self._due.wait()
             self._due.clear()
             message = self._compose()
             if message.ListFields():
                 return message
-            self.settled = True
+            if self.closed:
+                return None
 
     def _ring(self) -> None:
         self._timer = None
@@ -102,7 +108,7 @@ class Outbox:
         size = 0
         while self._items and size < MESSAGE_BYTES:
             size += _add(message, self._items.popleft())
-        if self._items:
+        if self._items or self.closed:
             self._due.set()
         return message
 

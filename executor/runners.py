@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from ..proto.link_pb2 import RunnerUp
-from ..proto.procs import NONCE_VARIABLE
+from ..proto.procs import NONCE_VARIABLE, RUNNER_VARIABLE
 from .messages import Exited, Setup, Up
 from .port import Port
 
@@ -157,7 +157,7 @@ class Pool:
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**os.environ, NONCE_VARIABLE: self._boot.executor_id},
+                env={**os.environ, NONCE_VARIABLE: self._boot.executor_id, RUNNER_VARIABLE: "1"},
             )
         runner = Runner(process, profile.name)
         self.runners[runner.pid] = runner

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LONELY_S = 5.0
 """So long an executor that holds nothing waits for a supervisor."""
+GOODBYE_S = 1.0
 RECOVER_S = 1.0
 """So long no work is asked for after a runner could not be started."""
 
@@ -68,15 +69,24 @@ class Executor:
         self._warm_up()
         self._wait_for_company()
         await self._done.wait()
-        link.cancel()
+        await self._say_goodbye(link)
         self._pool.close()
-        if not link.cancelled() and link.done():
-            link.result()
 
     def leave_if_idle(self) -> None:
         """Somebody asks us to go (SIGTERM); with work in hand we stay."""
         if not self._attempts:
             self._done.set()
+
+    async def _say_goodbye(self, link: asyncio.Task[None]) -> None:
+        """Send what is still to be said, and let the supervisor hang up. Raises what a bug in the link raised."""
+        self._desk.draining = True
+        self.outbox.close()
+        if self.outbox.attached:
+            await asyncio.wait([link], timeout=GOODBYE_S)
+        link.cancel()
+        await asyncio.wait([link])
+        if not link.cancelled():
+            link.result()
 
     # -- what the link says
 
@@ -113,10 +123,6 @@ class Executor:
         self.outbox.detach()
         self._wait_for_company()
 
-    def sent(self) -> None:
-        """What was to say has been sent."""
-        self._leave_when_drained()
-
     def told(self, message: ToExecutor) -> None:
         """The supervisor has spoken."""
         if message.drain:
@@ -150,7 +156,9 @@ class Executor:
         if given.attempt_id in self._attempts:
             return
         attempt = self._attempts[given.attempt_id] = Attempt(given, self)
-        if given.profile in self.boot.profiles:
+        if self._desk.draining:
+            self._give_back(attempt.id)
+        elif given.profile in self.boot.profiles:
             self._desk.arrive(attempt.id, given.queue, self.loop.time())
         else:
             text = f"this executor does not know the profile {given.profile!r}"
@@ -319,7 +327,7 @@ class Executor:
         return self._desk.grant()
 
     def _leave_when_drained(self) -> None:
-        if self._desk.draining and not self._attempts and self.outbox.settled:
+        if self._desk.draining and not self._attempts:
             self._done.set()
 
     def _wait_for_company(self) -> None:

@@ -6,7 +6,8 @@ and kill its own parents. Nothing short of "look again until nobody is left" end
 - below a live subreaper everything stays a descendant, so `children_of`, level by level, finds it (`freeze`);
 - when the subreaper itself was killed, its orphans fall to the next one as direct children (`strays`), and
 - whatever fell elsewhere still carries a mark: the mount namespace of its runner, where that had one of its own, or
-  the nonce of its executor in the environment (`find_marked`).
+  the nonce of its executor in the environment (`find_marked`). Only the namespace survives `env -i`; both together
+  are needed.
 
 A process id is only ever signalled right after it was read: Linux hands ids out in a circle, so one that was just read
 is not somebody else's yet. Everything here reads /proc; a process that vanishes meanwhile, or belongs to somebody
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 NONCE_VARIABLE = "TSCHED_EXECUTOR"
 """The environment variable that carries the id of the executor a process belongs to."""
+RUNNER_VARIABLE = "TSCHED_RUNNER"
+"""Set in the environment of runners, and not in that of what they run."""
+
+_RUNNER_ENTRY = f"{RUNNER_VARIABLE}=1".encode()
 
 FREEZE_ROUNDS = 4
 WATCHED_AT_ONCE = 64
@@ -72,18 +77,21 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for tid in threads for child in _read(f"/proc/{pid}/task/{tid}/children").split()]
 
 
-def environment_has(pid: int, entries: Collection[bytes]) -> bool:
-    """Whether each `NAME=value` stands in the environment the process was started with."""
-    return bool(entries) and set(entries) <= set(_read(f"/proc/{pid}/environ").split(b"\0"))
+def environment_of(pid: int) -> frozenset[bytes]:
+    """The entries `NAME=value` of the environment the process was started with."""
+    return frozenset(_read(f"/proc/{pid}/environ").split(b"\0"))
 
 
 def find_where(namespaces: Collection[int], entries: Collection[bytes]) -> list[int]:
     """All live processes, except this one, in one of the mount namespaces or with all these environment entries.
 
-    The namespaces of this process and of init are never searched for: too many innocents live there.
+    The kernel soon gives the number of a namespace that is gone to a new one. So a namespace in which a runner lives is
+    not the one of a dead runner, and is not searched; nor are those of this process and of init.
     """
-    sought = set(namespaces) - {0, mount_namespace(os.getpid()), mount_namespace(1)}
-    return [pid for pid in _everyone() if (sought and mount_namespace(pid) in sought) or environment_has(pid, entries)]
+    everyone = [(pid, mount_namespace(pid), environment_of(pid)) for pid in _everyone()]
+    inhabited = {namespace for _, namespace, environment in everyone if _RUNNER_ENTRY in environment}
+    sought = set(namespaces) - inhabited - {0, mount_namespace(os.getpid()), mount_namespace(1)}
+    return [pid for pid, ns, environment in everyone if ns in sought or (entries and environment.issuperset(entries))]
 
 
 def find_marked(nonce: str, namespaces: Collection[int]) -> list[int]:

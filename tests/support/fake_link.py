@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import secrets
 import shutil
 import signal
 import subprocess
@@ -32,7 +33,6 @@ from tsched.proto.profiles import Profile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-NONCE = "0123456789abcdef" * 2
 SECRET = "s" * 64
 PATH = os.environ.get("PATH", "/usr/bin:/bin")
 CAP_BYTES = 64 * 1024 * 1024
@@ -85,7 +85,7 @@ class Heard:
 
 
 class FakeLink(link_pb2_grpc.LinkServicer):
-    """The service. `ack_chunks`, `ack_finishes`, `ack_runners` may be switched off."""
+    """The service. `ack_chunks`, `ack_finishes`, `ack_runners`, and giving `again` what was returned may be off."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "link.sock"
@@ -98,7 +98,8 @@ class FakeLink(link_pb2_grpc.LinkServicer):
         self.credits = 0
         self.messages = 0
         self.waiting: deque[link_pb2.Assignment] = deque()
-        self.ack_chunks = self.ack_finishes = self.ack_runners = True
+        self.assigned: dict[int, link_pb2.Assignment] = {}
+        self.ack_chunks = self.ack_finishes = self.ack_runners = self.again = True
         self.refuse: grpc.StatusCode | None = None
         self.on_message: Callable[[link_pb2.FromExecutor], None] = lambda _message: None
         self._server: grpc.Server | None = None
@@ -171,6 +172,8 @@ class FakeLink(link_pb2_grpc.LinkServicer):
                 answer.finish_acks.append(finished.attempt_id)
         for attempt_id in message.returned:
             self.of(attempt_id).returned += 1
+            if self.again:
+                self.waiting.appendleft(self.assigned[attempt_id])
         for attempt_id in message.kept:
             self.of(attempt_id).kept += 1
         self.credits += message.claim
@@ -180,7 +183,9 @@ class FakeLink(link_pb2_grpc.LinkServicer):
     def _assignable(self) -> list[link_pb2.Assignment]:
         count = min(self.credits, len(self.waiting))
         self.credits -= count
-        return [self.waiting.popleft() for _ in range(count)]
+        given = [self.waiting.popleft() for _ in range(count)]
+        self.assigned |= {task.attempt_id: task for task in given}
+        return given
 
     # -- what tests say and ask
 
@@ -237,7 +242,7 @@ class Setup:
         self.folder.chmod(0o755)
         self.link = FakeLink(self.folder)
         self.boot = {
-            "executor_id": NONCE,
+            "executor_id": secrets.token_hex(16),
             "secret": SECRET,
             "link": str(self.link.socket),
             "socket": "/nowhere/tsched.sock",
