@@ -71,7 +71,9 @@ def tail_start(db: Db, *, attempt_id: int, stream: int | None, bytes: int) -> in
 def drop(db: Db, *, attempt_ids: Sequence[int]) -> None:
     """Delete all output of attempts, and give some of the space back to the file system."""
     db.many("drop_chunks", [{"attempt_id": attempt_id} for attempt_id in attempt_ids])
-    db.connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+    (free,) = db.connection.execute("PRAGMA freelist_count").fetchone()
+    for _ in range(min(free, VACUUM_PAGES)):  # Python steps a statement without columns once only: one page each
+        db.connection.execute("PRAGMA incremental_vacuum(1)")
 
 
 def newest_attempt(db: Db) -> int:
