@@ -96,11 +96,16 @@ class Attempt:
         """Start it on an idle runner. Raises OSError when descriptors run out; nothing is started then."""
         house = self._house
         order = run_order(self.given, house.boot)
-        stdin = [stdin_file(self.given.payload.stdin)] if order.stdin else []
-        self._capture = Capture(house.loop, self._read)
+        capture = Capture(house.loop, self._read)
+        try:
+            stdin = [stdin_file(self.given.payload.stdin)] if order.stdin else []
+        except OSError:
+            capture.abandon()
+            raise
+        self._capture = capture
         runner.attempt = self
-        runner.send(order, [*stdin, *self._capture.writers])
-        self._capture.resume()
+        runner.send(order, [*stdin, *capture.writers])
+        capture.resume()
         self._ladder = Ladder(house.loop, runner, self.id)
         self.given.ClearField("payload")
         self._time_out_after(house.loop.time())
@@ -138,10 +143,6 @@ class Attempt:
         """It ends without having been launched."""
         self.verdict = verdict
         self._finish(self._house.clock.now_us())
-
-    def tap(self, *, on: bool) -> None:
-        """Somebody wants every byte, or no longer."""
-        self.output.tapped = on
 
     def breathe(self) -> None:
         """Read on, if output may be read again."""

@@ -36,11 +36,12 @@ class Capture:
         self.writers: list[int] = []
         self._drained: Callable[[], None] | None = None
         self._give_up: asyncio.TimerHandle | None = None
-        for stream in Stream:
-            reader, writer = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(reader, False)
-            self._readers[int(stream)] = reader
-            self.writers.append(writer)
+        try:
+            for stream in Stream:
+                self._open(int(stream))
+        except OSError:
+            self.abandon()
+            raise
 
     @property
     def paused(self) -> bool:
@@ -77,6 +78,17 @@ class Capture:
         for reader in self._readers.values():
             os.close(reader)
         self._readers.clear()
+
+    def abandon(self) -> None:
+        """Close all ends: nothing will be started."""
+        self.close()
+        for writer in self.writers:
+            os.close(writer)
+
+    def _open(self, stream: int) -> None:
+        self._readers[stream], writer = os.pipe2(os.O_CLOEXEC)
+        self.writers.append(writer)
+        os.set_blocking(self._readers[stream], False)
 
     def _read(self, stream: int) -> None:
         if not self._read_some(stream) and not self._readers and self._drained:

@@ -24,18 +24,21 @@ MOST_LOGS = 200
 
 
 class Outbox:
-    """What waits to be sent. `prepare` is called before each message is put together, to add what is not yet put."""
+    """What waits to be sent.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, prepare: Callable[[], int]) -> None:
+    `prepare` is called before a message is put together, to put what is not yet put; it returns the claim.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._prepare = prepare
+        self.prepare: Callable[[], int] = lambda: 0
         self._items: deque[Item] = deque()
         self._returned: list[int] = []
         self._kept: list[int] = []
         self._logs: deque[LogLine] = deque(maxlen=MOST_LOGS)
         self.attached = False
         """Whether somebody listens."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._due = asyncio.Event()
         self.closed = False
         """Whether what is still to be said is the last."""
@@ -70,15 +73,21 @@ class Outbox:
         self._kept.append(attempt_id)
         self.touch()
 
-    def log(self, line: LogLine) -> None:
-        """Send a log line, now or when somebody listens."""
-        self._logs.append(line)
+    def log(self, level: str, event: str, **fields: str) -> None:
+        """Send a log line, now or when somebody listens. Never a command, never a secret."""
+        self._logs.append(LogLine(level=level, event=event, fields=fields))
         self.touch()
 
     def touch(self) -> None:
         """There is something to say, soon."""
         if self.attached and self._timer is None:
             self._timer = self._loop.call_later(FLUSH_S, self._ring)
+
+    def hurry(self) -> None:
+        """Nothing more is to be expected soon: send what there is."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._loop.call_soon(self._ring)
 
     def close(self) -> None:
         """There will be nothing more to say."""
@@ -101,7 +110,7 @@ class Outbox:
         self._due.set()
 
     def _compose(self) -> FromExecutor:
-        message = FromExecutor(claim=self._prepare(), returned=self._returned, kept=self._kept, logs=self._logs)
+        message = FromExecutor(claim=self.prepare(), returned=self._returned, kept=self._kept, logs=self._logs)
         self._returned.clear()
         self._kept.clear()
         self._logs.clear()

@@ -92,7 +92,7 @@ class Pool:
         self._loop = loop
         self._boot = boot
         self._overseer = overseer
-        self._favourite = next(iter(boot.profiles))
+        self.favourite = next(iter(boot.profiles))
         self._timer: asyncio.TimerHandle | None = None
         self.runners: dict[int, Runner] = {}
 
@@ -134,17 +134,14 @@ class Pool:
             self._make_room()
             self._start(self._boot.profiles[profile])
 
-    def warm_up(self) -> None:
-        """Have one runner of the first profile. Raises OSError."""
-        self.ensure(self._favourite, 1)
-
     def close(self) -> None:
         """End all runners, which are idle, and wait for them."""
         if self._timer:
             self._timer.cancel()
         for runner in self.runners.values():
             self._loop.remove_reader(runner.pidfd)
-            runner.port.close()
+            if not runner.retired:
+                runner.retire()
         for runner in self.runners.values():
             _await_end(runner)
 
@@ -194,7 +191,7 @@ class Pool:
     def _dispensable(self) -> list[Runner]:
         """The idle ones, longest idle first, without the one that is kept warm."""
         idle = sorted((r for r in self.runners.values() if r.idle), key=lambda runner: runner.idle_since_s)
-        favourites = [runner for runner in idle if runner.profile == self._favourite]
+        favourites = [runner for runner in idle if runner.profile == self.favourite]
         return [runner for runner in idle if runner not in favourites[-1:]]
 
     def _arm(self) -> None:
