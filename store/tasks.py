@@ -113,13 +113,14 @@ def delete(db: Db, *, id: str) -> model.Deleted:  # noqa: A002
     return model.Deleted(attempt_ids=attempt_ids)
 
 
-def cancel(db: Db, *, id: str, now_us: int) -> model.Cancelled:  # noqa: A002
-    """End a task: at once where it waits; where it runs, note the wish for its executor to carry out.
+def cancel(db: Db, *, id: str, now_us: int, grace_us: int | None = None) -> model.Cancelled:  # noqa: A002
+    """End a task: at once where it waits; where it runs, note the wish (and its grace) for its executor to carry out.
 
     Repeating the wish changes nothing. Raises Refusal NO_SUCH_TASK, or WRONG_STATE when the task has ended.
     """
     seq, state = rows.seq_and_state(db, id)
-    if not db.run("cancel_waiting", seq=seq, now_us=now_us) and not db.run("request_cancel", seq=seq, now_us=now_us):
+    waited = db.run("cancel_waiting", seq=seq, now_us=now_us)
+    if not waited and not db.run("request_cancel", seq=seq, now_us=now_us, grace_us=grace_us):
         raise wrong_state(id, state, "cancelled")
     row = rows.task(db, seq)
     if row.attempt_id is None:

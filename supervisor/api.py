@@ -132,12 +132,13 @@ class Tasks(api_pb2_grpc.TasksServicer):
 
     async def cancel(self, task_id: str, grace_us: int | None, reason: EndReason) -> model.Cancelled:
         """Cancel a task durably, then have its tree ended. Raises Refusal NO_SUCH_TASK, WRONG_STATE."""
-        command = partial(tasks.cancel, id=task_id, now_us=self._clock.now_us())
+        command = partial(tasks.cancel, id=task_id, now_us=self._clock.now_us(), grace_us=grace_us)
         cancelled = await asyncio.wrap_future(self._store.write(command))
         session = self._pool.session_of(cancelled.executor)
         if cancelled.attempt_id is not None and session is not None:
-            grace_us = cancelled.grace_us if grace_us is None else grace_us
-            stop = link_pb2.Stop(attempt_id=cancelled.attempt_id, state="cancelled", reason=reason, grace_us=grace_us)
+            stop = link_pb2.Stop(
+                attempt_id=cancelled.attempt_id, state="cancelled", reason=reason, grace_us=cancelled.grace_us
+            )
             session.tell(stops=[stop])
         self._news.ring(task_id)
         return cancelled

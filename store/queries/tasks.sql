@@ -110,10 +110,11 @@ UPDATE payloads SET revision = :revision, sealed = :sealed WHERE task = :task
 UPDATE tasks SET state = 'cancelled', finished_at_us = :now_us, reason = 'cancelled'
 WHERE seq = :seq AND state IN ('scheduled', 'blocked', 'ready', 'retrying', 'held')
 
--- request_cancel: a person wants a running task ended; the first wish counts
+-- request_cancel: a person wants a running task ended; the first wish counts, its grace may still be shortened
 -- from: running
 -- to: running
-UPDATE tasks SET cancel_requested_at_us = coalesce(cancel_requested_at_us, :now_us)
+UPDATE tasks
+SET cancel_requested_at_us = coalesce(cancel_requested_at_us, :now_us), grace_us = coalesce(:grace_us, grace_us)
 WHERE seq = :seq AND state = 'running'
 
 -- delete_task: all that is kept of a task that is not running
