@@ -58,6 +58,8 @@ def _put_list(tasks: list[api.Task], *, as_json: bool) -> None:
         console.put_json([plain.task(task) for task in tasks])
     elif tasks:
         console.put(views.tasks(tasks, now_us=SystemClock().now_us(), columns=console.columns()))
+    else:
+        console.say("no tasks")
 
 
 def _show(args: Namespace) -> int:

@@ -90,9 +90,12 @@ def add_global(parser: Parser) -> None:
 
 def path(text: str) -> Path:
     """A path, absolute."""
-    if not text or "\0" in text:
-        raise Refusal(RefusalReason.BAD_USAGE, f"not a path: {checks.quoted(text)}", "give the path of a file")
-    return Path(text).absolute()
+    if not text:
+        raise Refusal(RefusalReason.BAD_USAGE, "an empty path is given", "give the path of a file")
+    try:
+        return Path(text).absolute()
+    except FileNotFoundError:
+        raise Refusal(RefusalReason.BAD_USAGE, "this folder is gone", "give a path that begins with /") from None
 
 
 def delay(text: str) -> int:

@@ -15,7 +15,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from ..proto import durations
-from ..proto.checks import quoted
+from ..proto.checks import AHEAD_LIMIT_US, quoted
 from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from . import zones
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 HINT = "write 2026-11-22 14:30, tomorrow 9:00, monday 8am, now + 2 hours or an RFC 3339 time"
-AHEAD_YEARS = 100
 LONGEST_TEXT = 100
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NEAR_DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
@@ -38,7 +37,7 @@ _RFC_3339 = re.compile(
     re.ASCII,
 )
 _CLOCK = r"(?:noon|[0-9]{1,2}(?::[0-9]{2}(?::[0-9]{2})?)? ?[ap]m|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)"
-_DAY_CLOCK = re.compile(rf"(?:(?P<day>.*[^ ,])(?:,? at |,? |(?<=[0-9])t))?(?P<clock>{_CLOCK})", re.ASCII)
+_DAY_CLOCK = re.compile(rf"(?:(?P<day>.*?[^ ,])(?:,? at |,? |(?<=[0-9])t))?(?P<clock>{_CLOCK})", re.ASCII)
 _CLOCK_DAY = re.compile(rf"(?P<clock>{_CLOCK}),?(?: on)? (?P<day>.+)", re.ASCII)
 _CLOCK_PARTS = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?(?::([0-9]{2}))? ?([ap]m)?", re.ASCII)
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -170,7 +169,7 @@ def _parsed(text: str, year: int) -> date:
 
 
 def _checked(at_us: int, now_us: int, zone: tzinfo) -> int:
-    if at_us > now_us + durations.UNITS_US["d"] * 366 * AHEAD_YEARS:
+    if at_us > now_us + AHEAD_LIMIT_US:
         raise _too_far()
     if at_us < now_us:
         shown = zones.at(max(at_us, -(10**15)), zone).isoformat(" ", "seconds")
@@ -184,7 +183,7 @@ def _no_such_time(text: str) -> Refusal:
 
 
 def _too_far() -> Refusal:
-    return Refusal(RefusalReason.BAD_TIME, f"more than {AHEAD_YEARS} years ahead", "give a time in this century")
+    return Refusal(RefusalReason.BAD_TIME, "more than 100 years ahead", "give a time in this century")
 
 
 def _unreadable(text: str) -> Refusal:

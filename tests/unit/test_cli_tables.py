@@ -1,0 +1,112 @@
+"""What is shown fits the terminal, and nobody's text can take the terminal over."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tsched.cli import escape, table, views
+from tsched.proto import api_pb2 as api
+
+NOW = 1_795_351_104_000_000
+SECOND = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("a\nb", r"a\nb"),
+        ("a\r\tb", r"a\r\tb"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("a\0b", r"a\0b"),
+        ("\x9b31m", r"\x9b31m"),
+        ("abc\u202exyz", r"abc\u202exyz"),
+        ("a\u2028b\u2029", r"a\u2028b\u2029"),
+        ("\udcff", r"\udcff"),
+        ("\U000e0041", r"\U000e0041"),
+        ("grüße 漢字 🎉", "grüße 漢字 🎉"),
+    ],
+)
+def test_what_could_move_the_cursor_or_reorder_text_is_escaped(text, shown):
+    assert escape.line(text) == shown
+
+
+@given(st.text())
+def test_no_control_format_or_surrogate_character_is_ever_shown(text):
+    assert not {unicodedata.category(each) for each in escape.line(text)} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+@given(st.text(), st.integers(min_value=1, max_value=30))
+def test_a_text_that_is_cut_fits(text, columns):
+    assert escape.width(escape.fit(escape.line(text), columns)) <= columns
+
+
+@given(st.lists(st.lists(st.text(max_size=60), min_size=4, max_size=4), max_size=5), st.integers(40, 200))
+def test_a_table_is_never_wider_than_the_terminal(rows, columns):
+    text = table.render(("ID", "STATE", "NAME", "COMMAND"), rows, columns)
+    assert all(escape.width(line) <= columns for line in text.split("\n"))
+    assert len(text.split("\n")) == len(rows) + 1
+
+
+def test_without_a_terminal_nothing_is_cut():
+    long = "x" * 1000
+    assert long in table.render(("ID", "COMMAND"), [["1", long]], None)
+
+
+def test_wide_characters_do_not_bend_the_columns():
+    lines = table.render(("A", "B"), [["漢字", "x"], ["ab", "y"]], None).split("\n")
+    assert [lines[1].index("x") + 2, lines[2].index("y")] == [6, 6]
+
+
+def task(**fields):
+    command = api.Command(argv=api.Argv(args=["echo", "a b"]))
+    return api.Task(**{"id": "7", "state": "ready", "command": command, "due_at_us": NOW, **fields})
+
+
+@pytest.mark.parametrize(
+    ("shown", "row"),
+    [
+        (task(), "7 ready echo 'a b'"),
+        (task(state="scheduled", due_at_us=NOW + 11_520 * SECOND), "7 scheduled in 3 h 12 min echo 'a b'"),
+        (task(state="running", started_at_us=NOW - 5 * SECOND), "7 running for 5 s echo 'a b'"),
+        (task(state="running", started_at_us=NOW, cancel_requested=True), "7 stopping for 0 s echo 'a b'"),
+        (task(state="succeeded", exit_code=0, finished_at_us=NOW), "7 succeeded 0 s ago exit 0 echo 'a b'"),
+        (
+            task(state="failed", reason="exit_code", exit_code=3, finished_at_us=NOW - 60 * SECOND),
+            "7 failed 1 min ago exit 3 echo 'a b'",
+        ),
+        (task(state="failed", reason="signal", signal=11, finished_at_us=NOW), "7 failed 0 s ago SIGSEGV echo 'a b'"),
+        (task(state="failed", reason="timeout", signal=15, finished_at_us=NOW), "7 failed 0 s ago timeout echo 'a b'"),
+        (task(state="cancelled", reason="cancelled"), "7 cancelled cancelled echo 'a b'"),
+        (task(name="eve\nil", command=api.Command(shell="a | b")), r"7 ready eve\nil a | b"),
+    ],
+)
+def test_a_task_is_told_in_one_line(shown, row):
+    assert " ".join(views.tasks([shown], now_us=NOW, columns=None).split("\n")[1].split()) == row
+
+
+def test_one_task_is_shown_with_its_attempts():
+    attempt = api.Attempt(
+        number=1, state="failed", exit_code=3, started_at_us=NOW, finished_at_us=NOW + SECOND, truncated=True
+    )
+    text = views.task(task(attempts=[attempt], env_names=["A", "B"], umask=0o22, timeout_us=90 * SECOND))
+    for line in (
+        "timeout    1m30s",
+        "umask      022",
+        "variables  A B",
+        "ran for    1 s",
+        "cut off: its executor died",
+    ):
+        assert line in text
+
+
+def test_the_service_is_told_at_a_glance():
+    status = api.StatusResponse(
+        version="1", pid=5, started_at_us=NOW - SECOND, tasks={"ready": 2, "failed": 0}, next_due_at_us=NOW + SECOND
+    )
+    text = views.status(status, now_us=NOW, columns=80)
+    assert "2 ready" in text
+    assert "failed" not in text
+    assert "in 1 s" in text
