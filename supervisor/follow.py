@@ -121,17 +121,21 @@ class Follower:
             await bell.wait()
 
     async def _available(self, reader: Reader, tap: Tap | None) -> AsyncIterator[api_pb2.Output]:
-        """What is kept comes first, then what only passes: that is the order in which it was written."""
+        """What is kept comes first, then what only passes: that is the order in which it was written.
+
+        A chunk passes after all before it are in the store; so the store is read once more after the chunk was seen.
+        """
         while True:
+            passing = tap is not None and tap.waiting
             pieces = await reader.stored()
             for piece in pieces:
                 yield piece
             if pieces:
                 continue
-            chunk = tap.take() if tap is not None else None
+            chunk = tap.take() if passing and tap is not None else None
             if chunk is None:
                 return
             data = self._sealer.open(chunk.attempt_id, chunk.number, chunk.stream, chunk.data)
-            passing = reader.piece(chunk.stream, chunk.offset, data)
-            if passing is not None:
-                yield passing
+            fresh = reader.piece(chunk.stream, chunk.offset, data)
+            if fresh is not None:
+                yield fresh

@@ -25,6 +25,11 @@ class Tap:
         self._waiting.append((chunk, acknowledge))
         self._bell.set()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a passing chunk is here."""
+        return bool(self._waiting)
+
     def take(self) -> link_pb2.Chunk | None:
         """Take the next passing chunk, or None when none is here now."""
         if not self._waiting:
