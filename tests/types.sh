@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the types of the rooms given, and of the tests.
+# Checks the types of the rooms given, of what the tests stand on, and of the examples.
 # The repository root is the package, whatever the folder of the clone is called; mypy finds packages by folder name. So it
 # looks at the root through a link called tsched, from a folder that holds nothing else.
 set -eu
@@ -15,6 +15,7 @@ packages=""
 for room in "$@"; do packages="$packages -p tsched.$room"; done
 # shellcheck disable=SC2086  # one word per package is meant
 mypy -m tsched $packages
-# Tests need not say the types of their fixtures; what they say must be true.
+# What the tests stand on; it need not say the types of everything, but what it says must be true.
 MYPYPATH=$scratch:$scratch/tests mypy --explicit-package-bases \
-    --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls tests examples
+    --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --no-warn-return-any \
+    tests/support tests/conftest.py examples

@@ -5,16 +5,16 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+tsched() { env -i "HOME=$scratch/home" "XDG_RUNTIME_DIR=$scratch/home" PATH=/usr/bin:/bin "$scratch/env/bin/tsched" "$@"; }
+trap 'tsched down >/dev/null 2>&1 || true; rm -rf "$scratch"' EXIT
 "$PYTHON" -m build --no-isolation --outdir "$scratch/dist" . >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log"; exit 1; }
 "$PYTHON" -m venv "$scratch/env"
 "$scratch/env/bin/python" -m pip install --quiet --disable-pip-version-check "$scratch"/dist/*.whl
 
 mkdir "$scratch/home"
 cd "$scratch/home"
-tsched() { env -i "HOME=$scratch/home" "XDG_RUNTIME_DIR=$scratch/home" PATH=/usr/bin:/bin "$scratch/env/bin/tsched" "$@"; }
 tsched up -d
-said=$(tsched run -- echo hi) || { tsched down; exit 1; }
-tsched down
+said=$(tsched run -- echo hi)
 [ "$said" = hi ] || { echo "the installed wheel said '$said', not 'hi'"; exit 1; }
+tsched down
 echo "$(basename "$scratch"/dist/*.whl) installed and ran a task"
