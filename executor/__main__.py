@@ -17,13 +17,16 @@ from . import kernel
 from .boot import Boot
 from .service import Executor
 
+STOPS = (signal.SIGTERM, signal.SIGINT)
+
 
 async def serve(boot: Boot) -> None:
     """Run the executor to its end."""
     executor = Executor(boot, SystemClock(), PlainSealer())
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         executor.loop.add_signal_handler(number, executor.leave_if_idle)
     await executor.run()
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # one more while we leave is no reason to die of it
 
 
 def main() -> None:

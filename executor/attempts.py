@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from .runners import Runner
     from .window import Budget
 
+START_LIMIT_S = 10.0
+"""What a start takes beyond this counts as run time: a program on a dead network drive must not escape its limit."""
+
 
 class House(Protocol):
     """Where attempts live."""
@@ -108,7 +111,7 @@ class Attempt:
         capture.resume()
         self._ladder = Ladder(house.loop, runner, self.id)
         self.given.ClearField("payload")
-        self._time_out_after(house.loop.time())
+        self._time_out_after(house.loop.time() + START_LIMIT_S)
 
     def hear(self, report: Message) -> None:
         """The runner says something about it."""

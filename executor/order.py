@@ -7,7 +7,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..proto.procs import NONCE_VARIABLE
+from ..proto.procs import NONCE_VARIABLE, RUNNER_VARIABLE
 from .messages import Run
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 def run_order(given: Assignment, boot: Boot) -> Run:
     """What the runner is to start."""
     payload = given.payload
+    env = {name: value for name, value in payload.env.items() if name != RUNNER_VARIABLE}
     return Run(
         given.attempt_id,
         [boot.shell, "-c", payload.shell] if payload.shell else list(payload.args),
         payload.cwd,
-        {**payload.env, **own_environment(given, boot)},
+        {**env, **own_environment(given, boot)},
         payload.umask if payload.HasField("umask") else DEFAULT_UMASK,
         payload.HasField("stdin"),
     )

@@ -37,6 +37,7 @@ def spawn(order: Run, stdin: int, stdout: int, stderr: int) -> int:
     try:
         process = subprocess.Popen(
             order.argv,
+            executable=locate(order),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
@@ -53,13 +54,33 @@ def spawn(order: Run, stdin: int, stdout: int, stderr: int) -> int:
     return process.pid
 
 
+def locate(order: Run) -> str:
+    """The program's file: looked for on the PATH of the task, seen from its working folder. Raises SpawnError.
+
+    Looked for here, because exec reports the first folder it may not enter rather than that the program is nowhere.
+    """
+    program = order.argv[0]
+    if "/" in program:
+        return program
+    unusable = ""
+    for folder in os.get_exec_path(order.env):
+        path = os.path.join(order.cwd, folder, program)
+        if os.path.isfile(path):
+            if os.access(path, os.X_OK):
+                return path
+            unusable = unusable or path
+    if unusable:
+        raise SpawnError(EndReason.NOT_EXECUTABLE, f"not executable: {unusable}", EXIT_NOT_EXECUTABLE)
+    raise SpawnError(EndReason.NOT_FOUND, f"not found: {program}", EXIT_NOT_FOUND)
+
+
 def explain(error: OSError, order: Run) -> SpawnError:
     """What an error of chdir or exec means for the user."""
     program = order.argv[0]
     if order.cwd and not _enterable(order.cwd):
         return SpawnError(EndReason.CWD_UNUSABLE, f"working folder cannot be entered: {order.cwd}")
     if error.errno in _NOT_FOUND:
-        return SpawnError(EndReason.NOT_FOUND, _missing(program), EXIT_NOT_FOUND)
+        return SpawnError(EndReason.NOT_FOUND, _missing(os.path.join(order.cwd, program)), EXIT_NOT_FOUND)
     if error.errno in _NOT_EXECUTABLE:
         text = f"not executable: {program} ({error.strerror})"
         return SpawnError(EndReason.NOT_EXECUTABLE, text, EXIT_NOT_EXECUTABLE)
@@ -67,7 +88,7 @@ def explain(error: OSError, order: Run) -> SpawnError:
 
 
 def _missing(program: str) -> str:
-    if "/" in program and os.path.exists(program):
+    if os.path.exists(program):
         return f"the interpreter of {program} was not found"
     return f"not found: {program}"
 

@@ -2,7 +2,8 @@
 
     TERM --grace--> KILL --`ANSWER_S`--> the runner itself, and everything by its marks
 
-A runner that has not even answered the TERM when the KILL is due is not asked again. All lengths are monotonic.
+A runner that has not even answered a TERM of so long ago when the KILL is due is not asked again. All lengths are
+monotonic.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Ladder:
         self._runner = runner
         self._id = attempt_id
         self._timer: asyncio.TimerHandle | None = None
-        self._unanswered = False
+        self._asked_at: float | None = None
         self._killing = False
 
     def descend(self, grace_s: float) -> None:
@@ -42,12 +43,12 @@ class Ladder:
             return
         self._timer = self._loop.call_at(kill_at, self._kill)
         if first:
-            self._unanswered = True
+            self._asked_at = self._loop.time()
             self._runner.send(Term(self._id))
 
     def answered(self) -> None:
         """The runner has passed on the TERM."""
-        self._unanswered = False
+        self._asked_at = None
 
     def cancel(self) -> None:
         """The task has ended."""
@@ -56,7 +57,7 @@ class Ladder:
 
     def _kill(self) -> None:
         self._killing = True
-        if self._unanswered:
+        if self._asked_at is not None and self._asked_at + ANSWER_S <= self._loop.time():
             self._runner.kill()
             return
         self._runner.send(Kill(self._id))

@@ -18,13 +18,16 @@ import tempfile
 import threading
 from collections import deque
 from concurrent import futures
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 import grpc
+import pytest
 
+from support import procs
 from support.wait import until
 from tsched.proto import link_pb2, link_pb2_grpc
 from tsched.proto.endpoint import SERVER_OPTIONS, target
@@ -33,6 +36,7 @@ from tsched.proto.profiles import Profile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+PLAIN_UID = 65534
 SECRET = "s" * 64
 PATH = os.environ.get("PATH", "/usr/bin:/bin")
 CAP_BYTES = 64 * 1024 * 1024
@@ -96,6 +100,7 @@ class FakeLink(link_pb2_grpc.LinkServicer):
         self.runners: dict[int, link_pb2.RunnerUp] = {}
         self.logs: list[link_pb2.LogLine] = []
         self.credits = 0
+        self.claims: list[int] = []
         self.messages = 0
         self.waiting: deque[link_pb2.Assignment] = deque()
         self.assigned: dict[int, link_pb2.Assignment] = {}
@@ -156,6 +161,19 @@ class FakeLink(link_pb2_grpc.LinkServicer):
         self.on_message(message)
         answer = link_pb2.ToExecutor()
         self.logs.extend(message.logs)
+        self._hear_reports(message, answer)
+        for attempt_id in message.returned:
+            self.of(attempt_id).returned += 1
+            if self.again:
+                self.waiting.appendleft(self.assigned[attempt_id])
+        for attempt_id in message.kept:
+            self.of(attempt_id).kept += 1
+        self.credits += message.claim
+        self.claims.append(message.claim)
+        answer.assignments.extend(self._assignable())
+        session.out.put(answer)
+
+    def _hear_reports(self, message: link_pb2.FromExecutor, answer: link_pb2.ToExecutor) -> None:
         for runner in message.runners:
             self.runners[runner.pid] = runner
             if self.ack_runners:
@@ -170,15 +188,6 @@ class FakeLink(link_pb2_grpc.LinkServicer):
             self.of(finished.attempt_id).finished.append(finished)
             if self.ack_finishes:
                 answer.finish_acks.append(finished.attempt_id)
-        for attempt_id in message.returned:
-            self.of(attempt_id).returned += 1
-            if self.again:
-                self.waiting.appendleft(self.assigned[attempt_id])
-        for attempt_id in message.kept:
-            self.of(attempt_id).kept += 1
-        self.credits += message.claim
-        answer.assignments.extend(self._assignable())
-        session.out.put(answer)
 
     def _assignable(self) -> list[link_pb2.Assignment]:
         count = min(self.credits, len(self.waiting))
@@ -202,7 +211,7 @@ class FakeLink(link_pb2_grpc.LinkServicer):
         with self.lock:
             for command in commands:
                 self._next_id += 1
-                program = {"shell": command} if isinstance(command, str) else {"args": command}
+                program: dict[str, Any] = {"shell": command} if isinstance(command, str) else {"args": command}
                 payload = link_pb2.Payload(**{"cwd": "/", "env": {"PATH": PATH}, **program, **payload_fields})
                 values = {"queue": "default", "profile": "default", "output_cap_bytes": CAP_BYTES, "number": 1}
                 task = link_pb2.Assignment(
@@ -218,6 +227,9 @@ class FakeLink(link_pb2_grpc.LinkServicer):
         """Give one task and wait for its end."""
         (attempt_id,) = self.give(command, **fields)
         return self.finish_of(attempt_id, timeout_s=timeout_s)
+
+    def acknowledge(self, attempt_id: int, number: int) -> None:
+        self.send(chunk_acks=[link_pb2.ChunkAck(attempt_id=attempt_id, number=number)])
 
     def finish_of(self, attempt_id: int, *, timeout_s: float = 10) -> link_pb2.Finished:
         heard = self.of(attempt_id)
@@ -282,12 +294,55 @@ class Setup:
         self.link.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def runner_pids(self) -> list[int]:
+        return [child.pid for child in procs.children(self.pid)]
+
+    def settled(self) -> bool:
+        """Whether nothing but idle runners is below the executor."""
+        return not [found for runner in self.runner_pids() for found in procs.tree(runner)]
+
     def _leave(self) -> None:
         assert self.process
-        self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(3)
-        except subprocess.TimeoutExpired:
+            until(self._left_when_asked, timeout_s=5, what="the executor has nothing to do and leaves")
+        finally:
             self.process.kill()
             self.process.wait()
-            raise
+
+    def _left_when_asked(self) -> bool:
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.poll() is not None
+
+
+def plain_user() -> tuple[str, ...]:
+    """How to start a command as a user without privileges; skips the test where that cannot be."""
+    if os.getuid() != 0:
+        return ()
+    prefix = ("setpriv", f"--reuid={PLAIN_UID}", f"--regid={PLAIN_UID}", "--clear-groups")
+    try:
+        subprocess.run([*prefix, sys.executable, "-P", "-c", "import tsched"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"this checkout cannot be used by another user: {error}")
+    return prefix
+
+
+@contextmanager
+def room(*prefix: str, **boot: Any) -> Iterator[Setup]:
+    """An executor attached to a fake link, ended in order."""
+    setup = Setup(**boot)
+    try:
+        setup.link.start()
+        setup.start(*prefix)
+        yield setup
+    finally:
+        setup.close()
+
+
+@contextmanager
+def shared_room(*prefix: str) -> Iterator[Setup]:
+    """One for many tests."""
+    with room(*prefix) as setup:
+        procs.shared.add(setup.pid)
+        yield setup
+        procs.shared.discard(setup.pid)
