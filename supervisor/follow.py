@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
-from ..proto import api_pb2
+from ..proto import api_pb2, link_pb2
 from ..proto.sealing import Sealer
 from ..proto.values import AttemptState, Stream, TaskState
 from ..store import Store, model, output, tasks
@@ -36,16 +36,21 @@ class Reader:
 
     async def stored(self) -> list[api_pb2.Output]:
         """Read what is kept behind what was read; empty when there is nothing now."""
-        query = partial(output.read_chunks, attempt_id=self._attempt_id, after=self._number, limit=CHUNKS_AT_ONCE)
-        rows = await asyncio.wrap_future(self._store.read_output(query))
-        pieces = []
-        for row in rows:
-            self._number = row.number
-            data = self._sealer.open(row.attempt_id, row.number, row.stream, row.data)
-            pieces.append(self.piece(row.stream, row.offset, data))
+        pieces = [self.take(row) for row in await self.rows()]
         return [piece for piece in pieces if piece is not None]
 
-    def piece(self, stream: int, offset: int, data: bytes) -> api_pb2.Output | None:
+    async def rows(self) -> list[model.ChunkRow]:
+        """What is kept behind what was taken, some of it."""
+        query = partial(output.read_chunks, attempt_id=self._attempt_id, after=self._number, limit=CHUNKS_AT_ONCE)
+        return await asyncio.wrap_future(self._store.read_output(query))
+
+    def take(self, chunk: model.ChunkRow | link_pb2.Chunk) -> api_pb2.Output | None:
+        """Open the next chunk; None when nothing in it is new."""
+        self._number = max(self._number, chunk.number)
+        data = self._sealer.open(chunk.attempt_id, chunk.number, chunk.stream, chunk.data)
+        return self._piece(chunk.stream, chunk.offset, data)
+
+    def _piece(self, stream: int, offset: int, data: bytes) -> api_pb2.Output | None:
         """The part of a chunk that was not seen yet, with the gap before it."""
         first = 0 if not self._lenient else offset
         seen = self._seen.get(stream, first)
@@ -121,21 +126,25 @@ class Follower:
             await bell.wait()
 
     async def _available(self, reader: Reader, tap: Tap | None) -> AsyncIterator[api_pb2.Output]:
-        """What is kept comes first, then what only passes: that is the order in which it was written.
-
-        A chunk passes after all before it are in the store; so the store is read once more after the chunk was seen.
-        """
+        """What is there, in the order of the chunks' numbers, be it kept or only passing."""
         while True:
-            passing = tap is not None and tap.waiting
-            pieces = await reader.stored()
-            for piece in pieces:
-                yield piece
-            if pieces:
-                continue
-            chunk = tap.take() if passing and tap is not None else None
-            if chunk is None:
+            seen = tap is not None and tap.number is not None
+            chunks = _in_order(await reader.rows(), tap)
+            if not chunks and seen and tap is not None:
+                # It was here before the store was read: all that is kept before it has been read.
+                chunks = [tap.take()]
+            if not chunks:
                 return
-            data = self._sealer.open(chunk.attempt_id, chunk.number, chunk.stream, chunk.data)
-            fresh = reader.piece(chunk.stream, chunk.offset, data)
-            if fresh is not None:
-                yield fresh
+            for piece in map(reader.take, chunks):
+                if piece is not None:
+                    yield piece
+
+
+def _in_order(rows: list[model.ChunkRow], tap: Tap | None) -> list[model.ChunkRow | link_pb2.Chunk]:
+    """What was kept, and before each what passed before it: that was given to the tap before the other was kept."""
+    chunks: list[model.ChunkRow | link_pb2.Chunk] = []
+    for row in rows:
+        while tap is not None and tap.number is not None and tap.number < row.number:
+            chunks.append(tap.take())
+        chunks.append(row)
+    return chunks

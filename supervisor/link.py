@@ -126,17 +126,24 @@ class Link(link_pb2_grpc.LinkServicer):
         session.tell(runner_acks=[runner.pid for runner in told.runners])
 
     async def _keep_output(self, session: Session, told: link_pb2.FromExecutor) -> None:
+        """Keep what is to be kept, pass on what passes; a tail that follows on passing chunks is kept after them."""
+        passing = [chunk for chunk in told.chunks if chunk.passing]
+        passed = {chunk.attempt_id: chunk.number for chunk in passing}
         kept = [chunk for chunk in told.chunks if not chunk.passing]
-        if kept:
-            rows = [reports.chunk_row(chunk) for chunk in kept]
-            await durable.insist(lambda: self._store.write_output(partial(output.append, chunks=rows)))
-            newest = {chunk.attempt_id: chunk.number for chunk in kept}
-            session.tell(chunk_acks=[link_pb2.ChunkAck(attempt_id=key, number=n) for key, n in newest.items()])
-        for chunk in told.chunks:
-            if chunk.passing:
-                self._pass_on(session, chunk)
+        await self._append(session, [each for each in kept if each.number <= passed.get(each.attempt_id, each.number)])
+        for chunk in passing:
+            self._pass_on(session, chunk)
+        await self._append(session, [each for each in kept if each.number > passed.get(each.attempt_id, each.number)])
         for task_id in {session.tasks.get(chunk.attempt_id, "") for chunk in told.chunks}:
             self._news.ring(task_id)
+
+    async def _append(self, session: Session, chunks: list[link_pb2.Chunk]) -> None:
+        if not chunks:
+            return
+        rows = [reports.chunk_row(chunk) for chunk in chunks]
+        await durable.insist(lambda: self._store.write_output(partial(output.append, chunks=rows)))
+        newest = {chunk.attempt_id: chunk.number for chunk in chunks}
+        session.tell(chunk_acks=[link_pb2.ChunkAck(attempt_id=key, number=n) for key, n in newest.items()])
 
     def _pass_on(self, session: Session, chunk: link_pb2.Chunk) -> None:
         def acknowledge() -> None:

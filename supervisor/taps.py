@@ -26,22 +26,20 @@ class Tap:
         self._bell.set()
 
     @property
-    def waiting(self) -> bool:
-        """Whether a passing chunk is here."""
-        return bool(self._waiting)
+    def number(self) -> int | None:
+        """The number of the next passing chunk, or None when none is here now."""
+        return self._waiting[0][0].number if self._waiting else None
 
-    def take(self) -> link_pb2.Chunk | None:
-        """Take the next passing chunk, or None when none is here now."""
-        if not self._waiting:
-            return None
+    def take(self) -> link_pb2.Chunk:
+        """Take the next passing chunk, which must be here."""
         chunk, acknowledge = self._waiting.popleft()
         acknowledge()
         return chunk
 
     def drain(self) -> None:
         """Acknowledge what nobody will read any more."""
-        while self.take() is not None:
-            pass
+        while self._waiting:
+            self.take()
 
 
 class Taps:
