@@ -1,8 +1,10 @@
 """A tapped follower gets every byte in order, however its reading falls between what is kept and what passes."""
 
 import asyncio
+import itertools
 from functools import partial
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +25,8 @@ CHUNKS = [(1, 0, 3, False), (2, 3, 4, False), (3, 7, 5, True), (4, 12, 6, True),
 class Script:
     """Does the supervisor's steps, some of them between a reader's look into the store and its look at the tap."""
 
-    def __init__(self, store, tap, pauses):
+    def __init__(self, store, tap, attempt_id, pauses):
+        self._attempt_id = attempt_id
         self._store = store
         self._tap = tap
         self._left = list(CHUNKS)
@@ -39,7 +42,7 @@ class Script:
         return not self._left
 
     def _step(self, number, offset, length, passing):
-        fields = {"attempt_id": 1, "number": number, "stream": 1, "offset": offset, "length": length}
+        fields = {"attempt_id": self._attempt_id, "number": number, "stream": 1, "offset": offset, "length": length}
         data = TEXT[offset : offset + length]
         if passing:
             self._tap.give(link_pb2.Chunk(**fields, data=data, passing=True), lambda: None)
@@ -59,25 +62,29 @@ class Interrupted(Reader):
         return found
 
 
+@pytest.fixture
+def store(tmp_path):
+    opened = Store.open(tmp_path, PlainCipher(), SystemClock())
+    yield opened
+    opened.close()
+
+
+attempt_ids = itertools.count(1)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pauses=st.lists(st.integers(min_value=0, max_value=4), max_size=8))
-def test_every_byte_comes_once_and_in_order(tmp_path_factory, pauses):
-    async def read(store):
-        bell = asyncio.Event()
-        tap = Tap(bell)
+def test_every_byte_comes_once_and_in_order(store, pauses):
+    async def read(attempt_id):
+        tap = Tap(asyncio.Event())
         follower = Follower(store, PlainSealer(), News())
-        reader = Interrupted(store, PlainSealer(), 1)
-        reader.script = Script(store, tap, pauses)
+        reader = Interrupted(store, PlainSealer(), attempt_id)
+        reader.script = Script(store, tap, attempt_id, pauses)
         got = []
         while not reader.script.over:
             got += [piece async for piece in follower._available(reader, tap)]
-        got += [piece async for piece in follower._available(reader, tap)]
-        return got
+        return got + [piece async for piece in follower._available(reader, tap)]
 
-    store = Store.open(tmp_path_factory.mktemp("state", numbered=True), PlainCipher(), SystemClock())
-    try:
-        got = asyncio.run(read(store))
-    finally:
-        store.close()
+    got = asyncio.run(read(next(attempt_ids)))
     assert b"".join(piece.data for piece in got) == TEXT
     assert sum(piece.gap_bytes for piece in got) == 0
