@@ -212,10 +212,16 @@ class FakeLink(link_pb2_grpc.LinkServicer):
             for command in commands:
                 self._next_id += 1
                 program: dict[str, Any] = {"shell": command} if isinstance(command, str) else {"args": command}
-                payload = link_pb2.Payload(**{"cwd": "/", "env": {"PATH": PATH}, **program, **payload_fields})
-                values = {"queue": "default", "profile": "default", "output_cap_bytes": CAP_BYTES, "number": 1}
+                surroundings: dict[str, Any] = {"cwd": "/", "env": {"PATH": PATH}}
+                payload = link_pb2.Payload(**(surroundings | program | payload_fields))
+                values: dict[str, Any] = {
+                    "queue": "default",
+                    "profile": "default",
+                    "output_cap_bytes": CAP_BYTES,
+                    "number": 1,
+                }
                 task = link_pb2.Assignment(
-                    attempt_id=self._next_id, task_id=f"t{self._next_id}", payload=payload, **{**values, **fields}
+                    attempt_id=self._next_id, task_id=f"t{self._next_id}", payload=payload, **(values | fields)
                 )
                 self.waiting.append(task)
                 given.append(self._next_id)
