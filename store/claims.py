@@ -23,18 +23,23 @@ __all__ = ["claim", "finished", "live_attempts", "lose", "queues_with_ready", "r
 CORRUPT = "what is stored of this task is damaged; it was not run"
 
 
-def claim(db: Db, *, executor: str, queue: str, limit: int, now_us: int) -> list[model.Claimed]:
+def claim(
+    db: Db, *, executor: str, queue: str, limit: int, now_us: int, corrupt: list[str] | None = None
+) -> list[model.Claimed]:
     """Give an executor at most `limit` ready tasks of a queue, the first first.
 
-    A task whose payload cannot be opened is not given; it fails (corrupt_record), and the next one takes its place.
-    An executor that is gone, or unknown, is given nothing.
+    A task whose payload cannot be opened is not given; it fails (corrupt_record), the next one takes its place, and its
+    id goes to `corrupt`. An executor that is gone, or unknown, is given nothing.
     """
     given: list[model.Claimed] = []
     row = db.one("executor_by_id", id=executor)
     while row is not None and row["state"] == "present" and len(given) < limit:
         wanted = limit - len(given)
         taken = _take(db, executor, queue, wanted, now_us)
-        given += [claimed for row in taken if (claimed := _opened(db, row, now_us)) is not None]
+        opened = [_opened(db, row, now_us) for row in taken]
+        given += [claimed for claimed in opened if claimed is not None]
+        if corrupt is not None:
+            corrupt += [row["task_id"] for row, claimed in zip(taken, opened, strict=True) if claimed is None]
         if len(taken) < wanted:
             break
     return given

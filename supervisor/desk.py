@@ -15,6 +15,7 @@ from ..store import Store, StoreBusy, claims, tasks
 from ..store.db import Db
 from . import durable, log, planner, reports
 from .alarm import Alarm
+from .news import News
 from .session import Session
 from .taps import Taps
 
@@ -24,10 +25,11 @@ AlarmMaker = Callable[[Callable[[], None]], Alarm]
 class Desk:
     """Matches what is ready with who is free."""
 
-    def __init__(self, store: Store, clock: Clock, taps: Taps, make_alarm: AlarmMaker) -> None:
+    def __init__(self, store: Store, clock: Clock, taps: Taps, news: News, make_alarm: AlarmMaker) -> None:
         self._store = store
         self._clock = clock
         self._taps = taps
+        self._news = news
         self._sessions: dict[str, Session] = {}
         self._lanes: dict[str, int] = {}
         """Queues that may hold ready tasks, and how often each was said to."""
@@ -128,8 +130,9 @@ class Desk:
     async def _claim(self, session: Session, lane: str, places: int) -> int:
         session.credits -= places
         claimed = 0
+        corrupt: list[str] = []
         try:
-            command = partial(claims.claim, executor=session.executor, queue=lane, limit=places)
+            command = partial(claims.claim, executor=session.executor, queue=lane, limit=places, corrupt=corrupt)
             rows = await asyncio.wrap_future(self._store.write(lambda db: command(db, now_us=self._clock.now_us())))
             claimed = len(rows)
         finally:
@@ -138,6 +141,9 @@ class Desk:
             await self._take_back(session, [row.attempt_id for row in rows])
         else:
             session.assign(reports.assignment(row, tapped=self._taps.get(row.task_id) is not None) for row in rows)
+        for task_id in corrupt:
+            log.get(task=task_id).error("task_is_damaged")
+            self._news.ring(task_id)
         return claimed
 
     async def _take_back(self, session: Session, attempt_ids: list[int]) -> None:

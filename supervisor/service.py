@@ -55,7 +55,7 @@ class Service:
         self._paths = paths
         self._news = News()
         taps = Taps()
-        self._desk = Desk(store, clock, taps, partial(WallAlarm, self._loop))
+        self._desk = Desk(store, clock, taps, self._news, partial(WallAlarm, self._loop))
         self._pool = Pool(
             store,
             clock,
