@@ -244,12 +244,14 @@ class Floor:
             self.recall(attempt_id)
 
     def _watch_backlog(self) -> None:
-        """Give back what waits for too long, and look again when the next one will have."""
+        """Give back what waits for too long, and look again when the next one will have; not while nobody listens."""
+        if self._look_again:
+            self._look_again.cancel()
+        if not self.outbox.attached:
+            return
         for attempt_id in self.desk.give_back(self.loop.time()):
             self._give_back(attempt_id)
         at_s = self.desk.give_back_at_s()
-        if self._look_again:
-            self._look_again.cancel()
         self._look_again = self.loop.call_at(at_s, self.fill) if at_s is not None else None
 
     def _give_back(self, attempt_id: int) -> None:

@@ -56,6 +56,9 @@ class Outbox:
         self._returned.clear()
         self._kept.clear()
         self._due.clear()
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
     def put(self, item: Item) -> None:
         """Send this."""

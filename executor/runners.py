@@ -7,6 +7,7 @@ a later supervisor, whatever dies in between.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -44,19 +45,25 @@ class Overseer(Protocol):
 
 
 class Runner:
-    """One runner, as its executor sees it."""
+    """One runner, as its executor sees it. Raises OSError when no descriptor is left to watch it, and ends it then."""
 
     def __init__(self, process: subprocess.Popen[bytes], profile: str) -> None:
         self.process = process
         self.pid = process.pid
         self.profile = profile
-        self.pidfd = os.pidfd_open(process.pid)
+        try:
+            self.pidfd = os.pidfd_open(process.pid)
+        except OSError:
+            process.kill()
+            process.wait()
+            raise
         self.port: Port
         self.up: Up | None = None
         self.acknowledged = False
         self.attempt: Attempt | None = None
         self.idle_since_s = 0.0
         self.tired = False
+        self.dead = False
         self.retired = False
 
     @property
@@ -72,8 +79,9 @@ class Runner:
         return RunnerUp(pid=self.pid, start_ticks=self.up.start_ticks, mount_namespace=self.up.mount_namespace)
 
     def send(self, order: Order, descriptors: list[int] | None = None) -> None:
-        """Give it an order; the descriptors are closed here."""
-        self.port.send(order, descriptors)
+        """Give it an order, if it lives; the descriptors are closed here."""
+        if not self.dead:
+            self.port.send(order, descriptors)
 
     def kill(self) -> None:
         """End it, whatever it does."""
@@ -145,22 +153,34 @@ class Pool:
         for runner in self.runners.values():
             _await_end(runner)
 
+    def wake(self) -> None:
+        """A child has changed its state (SIGCHLD). A runner that was stopped, by its own task perhaps, goes on."""
+        for pid in self.runners:
+            if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG):
+                os.kill(pid, signal.SIGCONT)
+
     def _start(self, profile: Profile) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen(
-                [*COMMAND, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env={**os.environ, NONCE_VARIABLE: self._boot.executor_id, RUNNER_VARIABLE: "1"},
-            )
-        runner = Runner(process, profile.name)
+            try:
+                runner = Runner(self._spawn(theirs.fileno()), profile.name)
+            except OSError:
+                ours.close()
+                raise
         self.runners[runner.pid] = runner
         runner.port = Port(self._loop, ours, lambda report: self._heard(runner, report))
         self._loop.add_reader(runner.pidfd, self._ended, runner)
         runner.send(Setup(os.getpid(), profile.as_dict()))
+
+    def _spawn(self, fd: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*COMMAND, str(fd)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[fd],
+            start_new_session=True,
+            env={**os.environ, NONCE_VARIABLE: self._boot.executor_id, RUNNER_VARIABLE: "1"},
+        )
 
     def _heard(self, runner: Runner, report: Message) -> None:
         if isinstance(report, Up):
@@ -175,6 +195,7 @@ class Pool:
         self._loop.remove_reader(runner.pidfd)
         os.close(runner.pidfd)
         runner.process.wait()
+        runner.dead = True
         del self.runners[runner.pid]
         if not runner.retired:
             runner.port.read_rest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from typing import TYPE_CHECKING
 
 from ..proto.link_pb2 import Hello
@@ -45,6 +46,7 @@ class Executor:
         """Work until there is nothing to do here any more."""
         link = asyncio.create_task(Link(self._boot.link, self, self._outbox).run())
         link.add_done_callback(lambda _: self._done.set())
+        self.loop.add_signal_handler(signal.SIGCHLD, self._floor.pool.wake)
         self._floor.warm_up()
         self._leave_when_due()
         await self._done.wait()

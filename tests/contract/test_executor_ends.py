@@ -207,9 +207,15 @@ def test_output_written_before_the_runner_died_is_kept(link: FakeLink) -> None:
     assert link.of(attempt_id).output() == b"before\n"
 
 
-def test_a_task_that_stops_its_runner_can_still_be_cancelled(link: FakeLink, daemon: tuple[str, Path]) -> None:
+def test_a_task_that_stops_its_runner_ends_all_the_same(link: FakeLink) -> None:
+    finished = link.run("kill -STOP $PPID; exit 3")
+    assert (finished.state, finished.exit_code) == ("failed", 3)
+
+
+def test_a_task_that_keeps_stopping_its_runner_can_be_cancelled(link: FakeLink, daemon: tuple[str, Path]) -> None:
     command, pid = daemon
-    (attempt_id,) = link.give(command + "echo ready; kill -STOP $PPID; sleep 1000")
+    nuisance = "trap '' TERM; (while :; do kill -STOP $PPID; done) & "
+    (attempt_id,) = link.give(f"{command} {nuisance} echo ready; while :; do kill -STOP $PPID; done")
     link.output_has(attempt_id, b"ready")
     stop(link, attempt_id, 0.3)
     finished = link.finish_of(attempt_id)
