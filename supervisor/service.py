@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ..proto import api_pb2_grpc, endpoint, link_pb2_grpc
@@ -84,7 +83,7 @@ class Service:
             socket=paths.socket,
             shutdown=self.down,
         )
-        self._health = HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it is there; its types are not
         self._public = _server(paths.socket)
         api_pb2_grpc.add_TasksServicer_to_server(self._tasks, self._public)
         api_pb2_grpc.add_ControlServicer_to_server(control, self._public)
