@@ -21,7 +21,9 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_send_message_length", MESSAGE_LIMIT),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # In truth how long one attempt to connect may take, up to the other side's first frame: a dead socket is noticed at
+    # once whatever this is, and a busy machine may need seconds.
+    ("grpc.min_reconnect_backoff_ms", 20_000),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
 SERVER_OPTIONS: list[tuple[str, int]] = [
