@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .runners import Runner
     from .window import Budget
 
+QUICK_S = 0.002
+"""A task that ends within this time has its output read once, at its end: waiting for two pipes costs more."""
 START_LIMIT_S = 10.0
 """What a start takes beyond this counts as run time: a program on a dead network drive must not escape its limit."""
 
@@ -47,6 +49,8 @@ class House(Protocol):
     sealer: Sealer
     budget: Budget
     outbox: Outbox
+    held_back: set[Attempt]
+    """Those that write faster than their output is stored."""
 
     def wrote(self, attempt: Attempt) -> None:
         """There is output to be flushed with the next message."""
@@ -81,6 +85,7 @@ class Attempt:
         self._capture: Capture | None = None
         self._ladder: Ladder | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._read_later: asyncio.TimerHandle | None = None
         self._started_mono_us: int | None = None
         self._exited: Exited | None = None
 
@@ -108,7 +113,7 @@ class Attempt:
         self._capture = capture
         runner.attempt = self
         runner.send(order, [*stdin, *capture.writers])
-        capture.resume()
+        self._read_later = house.loop.call_later(QUICK_S, self.breathe)
         self._ladder = Ladder(house.loop, runner, self.id)
         self.given.ClearField("payload")
         self._time_out_after(house.loop.time() + START_LIMIT_S)
@@ -148,8 +153,13 @@ class Attempt:
         self._finish(self._house.clock.now_us())
 
     def breathe(self) -> None:
-        """Read on, if output may be read again."""
-        if self._capture and self.running and self._capture.paused and not self.output.window.full:
+        """Read its output, unless it has ended, as soon as there is room for it."""
+        if not self._capture or not self.running:
+            return
+        if self.output.window.full:
+            self._house.held_back.add(self)
+        else:
+            self._house.held_back.discard(self)
             self._capture.resume()
 
     @property
@@ -186,8 +196,10 @@ class Attempt:
         """The verdict is there and nothing of it runs: read the rest of its output, then say so."""
         self.verdict = verdict
         self._steps.cancel()
-        if self._deadline:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._read_later):
+            if timer:
+                timer.cancel()
+        self._house.held_back.discard(self)
         self._house.freed(self, self._run_s)
         assert self._capture, self.id  # noqa: S101
         self._capture.drain(lambda: self._finish(at_us))
@@ -231,6 +243,7 @@ class Attempt:
         self._house.wrote(self)
         if self.output.window.full and self._capture:
             self._capture.pause()
+            self._house.held_back.add(self)
 
     def _emit(self, chunk: Chunk) -> None:
         if self.silent:

@@ -43,11 +43,6 @@ class Capture:
             self.abandon()
             raise
 
-    @property
-    def paused(self) -> bool:
-        """Whether there is something to read that nobody waits for."""
-        return len(self._watched) < len(self._readers)
-
     def resume(self) -> None:
         """Read from now on."""
         for stream, reader in self._readers.items():

@@ -50,6 +50,7 @@ class Floor:
         self.desk = Desk(boot.slots)
         self.pool = Pool(self.loop, boot, self)
         self.attempts: dict[int, Attempt] = {}
+        self.held_back: set[Attempt] = set()
         self._emptied = emptied
         self._unflushed: set[Attempt] = set()
         self._look_again: asyncio.TimerHandle | None = None
@@ -112,7 +113,7 @@ class Floor:
                 attempt.output.window.acknowledge(ack.number)
         for attempt_id in finishes:
             self._drop(attempt_id)
-        for attempt in self.attempts.values():
+        for attempt in list(self.held_back):
             attempt.breathe()
 
     def say_again(self) -> None:
@@ -244,15 +245,18 @@ class Floor:
             self.recall(attempt_id)
 
     def _watch_backlog(self) -> None:
-        """Give back what waits for too long, and look again when the next one will have; not while nobody listens."""
-        if self._look_again:
-            self._look_again.cancel()
-        if not self.outbox.attached:
-            return
-        for attempt_id in self.desk.give_back(self.loop.time()):
-            self._give_back(attempt_id)
+        """Look again when the first of those that wait will have waited for too long; not while nobody listens."""
         at_s = self.desk.give_back_at_s()
-        self._look_again = self.loop.call_at(at_s, self.fill) if at_s is not None else None
+        if at_s is not None and self._look_again is None and self.outbox.attached:
+            self._look_again = self.loop.call_at(at_s, self._give_back_late)
+
+    def _give_back_late(self) -> None:
+        """Give back what has waited for too long."""
+        self._look_again = None
+        if self.outbox.attached:
+            for attempt_id in self.desk.give_back(self.loop.time()):
+                self._give_back(attempt_id)
+        self.fill()
 
     def _give_back(self, attempt_id: int) -> None:
         del self.attempts[attempt_id]

@@ -152,6 +152,7 @@ class Pool:
                 runner.retire()
         for runner in self.runners.values():
             _await_end(runner)
+        self.runners.clear()
 
     def wake(self) -> None:
         """A child has changed its state (SIGCHLD). A runner that was stopped, by its own task perhaps, goes on."""

@@ -10,7 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SAMPLES = 32
 LEAST_SAMPLES = 4
@@ -116,11 +121,11 @@ class Desk:
 
     def first(self) -> list[int]:
         """The waiting tasks that have a slot, in their order."""
-        return list(self.waiting)[: self.free]
+        return list(islice(self.waiting, self.free))
 
     def give_back(self, now_s: float) -> list[int]:
         """The tasks that have waited too long for a slot. They are gone from here, and their lanes in doubt."""
-        late = [each for each in self._queued() if self.waiting[each].since_s + PATIENCE_S <= now_s]
+        late = list(takewhile(lambda each: self._patient_until_s(each) <= now_s, self._queued()))
         for attempt_id in late:
             self._lane(self.waiting[attempt_id].queue).doubt()
             self.leave(attempt_id)
@@ -128,10 +133,15 @@ class Desk:
 
     def give_back_at_s(self) -> float | None:
         """When to look again for tasks that have waited too long."""
-        return min((self.waiting[each].since_s + PATIENCE_S for each in self._queued()), default=None)
+        first = next(self._queued(), None)
+        return None if first is None else self._patient_until_s(first)
 
-    def _queued(self) -> list[int]:
-        return list(self.waiting)[self.free :]
+    def _patient_until_s(self, attempt_id: int) -> float:
+        return self.waiting[attempt_id].since_s + PATIENCE_S
+
+    def _queued(self) -> Iterator[int]:
+        """Those without a slot, as they came: the first has waited longest."""
+        return islice(self.waiting, self.free, None)
 
     @property
     def _ahead(self) -> int:

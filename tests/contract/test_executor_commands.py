@@ -29,6 +29,11 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Setup]:
 
 
 @pytest.fixture
+def place(shared: Setup) -> Path:
+    return shared.place()
+
+
+@pytest.fixture
 def link(shared: Setup) -> Iterator[FakeLink]:
     yield shared.link
     until(shared.settled, what="nothing is left below the runners")
@@ -71,9 +76,8 @@ def test_chunks_are_numbered_in_the_order_the_streams_were_read(link: FakeLink) 
     assert [chunk.stream for chunk in chunks] == [1, 2, 1, 2, 1, 2]
 
 
-def test_output_comes_while_the_command_runs(link: FakeLink, tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    tmp_path.chmod(0o777)
+def test_output_comes_while_the_command_runs(link: FakeLink, place: Path) -> None:
+    go = place / "go"
     (attempt_id,) = link.give(f"echo early; while ! [ -e {go} ]; do sleep 0.01; done; echo late")
     link.output_has(attempt_id, b"early\n")
     assert link.of(attempt_id).output() == b"early\n"
@@ -120,21 +124,16 @@ def test_the_environment_is_what_was_given_and_who_it_is(link: FakeLink, shared:
     }
 
 
-def test_programs_are_found_on_the_path_of_the_task(link: FakeLink, tmp_path: Path) -> None:
-    tool = tmp_path / "my-tool"
+def test_programs_are_found_on_the_path_of_the_task(link: FakeLink, place: Path) -> None:
+    tool = place / "my-tool"
     tool.write_text("#!/bin/sh\necho mine\n")
     tool.chmod(0o755)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    assert out(link, ["my-tool"], env={"PATH": f"/nowhere:{tmp_path}"}) == b"mine\n"
+    assert out(link, ["my-tool"], env={"PATH": f"/nowhere:{place}"}) == b"mine\n"
 
 
-def test_the_working_folder_and_the_umask_are_those_asked_for(link: FakeLink, tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    assert out(link, "umask; pwd; touch made", cwd=str(tmp_path), umask=0o027) == f"0027\n{tmp_path}\n".encode()
-    assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o640
+def test_the_working_folder_and_the_umask_are_those_asked_for(link: FakeLink, place: Path) -> None:
+    assert out(link, "umask; pwd; touch made", cwd=str(place), umask=0o027) == f"0027\n{place}\n".encode()
+    assert stat.S_IMODE((place / "made").stat().st_mode) == 0o640
 
 
 def test_a_command_has_three_descriptors_a_session_of_its_own_and_no_ignored_signals(link: FakeLink) -> None:
@@ -169,12 +168,10 @@ def test_a_program_that_is_not_there_is_not_found(link: FakeLink) -> None:
     assert not finished.HasField("started_at_us")
 
 
-def test_a_missing_interpreter_is_named(link: FakeLink, tmp_path: Path) -> None:
-    script = tmp_path / "script"
+def test_a_missing_interpreter_is_named(link: FakeLink, place: Path) -> None:
+    script = place / "script"
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
     finished = link.run([str(script)])
     assert (finished.reason, finished.exit_code) == ("not_found", 127)
     assert "interpreter" in finished.message

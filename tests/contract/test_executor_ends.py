@@ -33,18 +33,20 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Setup]:
 
 
 @pytest.fixture
+def place(shared: Setup) -> Path:
+    return shared.place()
+
+
+@pytest.fixture
 def link(shared: Setup) -> Iterator[FakeLink]:
     yield shared.link
     until(shared.settled, what="nothing is left below the runners")
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> tuple[str, Path]:
+def daemon(place: Path) -> tuple[str, Path]:
     """A command that leaves a daemon behind, and the file with the daemon's pid."""
-    tmp_path.chmod(0o777)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    return DAEMON.format(tmp_path / "pid"), tmp_path / "pid"
+    return DAEMON.format(place / "pid"), place / "pid"
 
 
 def stop(link: FakeLink, attempt_id: int, grace_s: float, reason: str = "cancelled") -> None:
@@ -173,7 +175,7 @@ def test_a_task_that_hops_from_process_to_process_is_caught(link: FakeLink) -> N
     assert link.finish_of(attempt_id).state == "cancelled"
 
 
-def test_dead_children_of_a_long_task_are_reaped_while_it_runs(link: FakeLink, shared: Setup, tmp_path: Path) -> None:
+def test_dead_children_of_a_long_task_are_reaped_while_it_runs(link: FakeLink, shared: Setup, place: Path) -> None:
     (attempt_id,) = link.give("for i in $(seq 20); do (setsid true &); done; echo ready; read never", stdin=b"")
     link.output_has(attempt_id, b"ready")
     link.finish_of(attempt_id)
@@ -189,14 +191,11 @@ def test_a_task_that_kills_its_runner_is_lost_and_nothing_is_left(link: FakeLink
     assert link.run("true").state == "succeeded"
 
 
-def test_a_runner_killed_by_its_task_harms_no_other_task(link: FakeLink, tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    (other,) = link.give(f"echo ready; until [ -e {tmp_path}/go ]; do sleep 0.01; done; echo done")
+def test_a_runner_killed_by_its_task_harms_no_other_task(link: FakeLink, place: Path) -> None:
+    (other,) = link.give(f"echo ready; until [ -e {place}/go ]; do sleep 0.01; done; echo done")
     link.output_has(other, b"ready")
     assert link.run("kill -9 $PPID; sleep 1000").state == "lost"
-    (tmp_path / "go").touch()
+    (place / "go").touch()
     assert link.finish_of(other).state == "succeeded"
     assert link.of(other).output() == b"ready\ndone\n"
 

@@ -272,17 +272,31 @@ class Setup:
             **boot,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self.complaints = self.folder / "stderr"
+        self.complaints.touch()
 
     def start(self, *prefix: str) -> None:
         """Start the executor; `prefix` is a command to start it with, such as setpriv."""
         read, write = os.pipe()
         command = [*prefix, sys.executable, "-P", "-m", "tsched.executor", "--boot-fd", str(read)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[read], start_new_session=True
-        )
+        with self.complaints.open("ab") as complaints:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                pass_fds=[read],
+                start_new_session=True,
+            )
         os.close(read)
         os.write(write, json.dumps(self.boot).encode())
         os.close(write)
+
+    def place(self) -> Path:
+        """A new folder that everybody may use, all the way down."""
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        place.chmod(0o777)
+        return place
 
     @property
     def pid(self) -> int:
@@ -298,7 +312,9 @@ class Setup:
         if self.process and self.process.poll() is None:
             self._leave()
         self.link.stop()
+        complaints = self.complaints.read_text()
         shutil.rmtree(self.folder, ignore_errors=True)
+        assert "Traceback" not in complaints, complaints  # gRPC has its own remarks on links that break
 
     def runner_pids(self) -> list[int]:
         return [child.pid for child in procs.children(self.pid)]
