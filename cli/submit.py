@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
 UNGUARDED = "; it will not survive a logout or reboot, for no service is installed"
 
+RUN_NOTES = """The exit code is the command's own, 128+n for a signal, 1 for an end without one. The first Ctrl-C asks
+the task to stop, the second kills it, the third leaves it alone. What is piped or redirected to stdin goes to the
+task; an idle pipe that nobody writes to does not (--stdin - waits for it, < /dev/null gives none)."""
+WHEN_NOTES = """WHEN is an RFC 3339 time, 2026-11-22 14:30, 14:30, tomorrow 9:00, monday 8am, 24 dec 18:00,
+now + 2 hours, in 10 minutes or @1795351104. DUR is 90, 90s, 1h30m, 0.2s, 250ms or 2d."""
+
 
 def _run_arguments(to: parser.Parser) -> None:
     to.usage = "tsched run [options] -- ARGV..."
+    to.epilog = RUN_NOTES
     to.add_argument("-d", "--detach", action="store_true", help="do not follow it; print its id")
     spec.add_command(to)
     spec.add_options(to)
@@ -113,6 +120,7 @@ def on_break(id: str) -> None:  # noqa: A002 - the word of the contract
 
 def _schedule_arguments(to: parser.Parser) -> None:
     to.usage = "tsched schedule [options] (--command LINE | -- ARGV...)"
+    to.epilog = WHEN_NOTES
     spec.add_command(to)
     add_due(to)
     spec.add_options(to)
