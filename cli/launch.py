@@ -34,6 +34,9 @@ class Started:
 
 def command(state_dir: Path, socket: Path, config: Path | None) -> list[str]:
     """The words that start a supervisor."""
+    named = os.environ.get("TSCHED_CONFIG")
+    if config is None and named:
+        config = Path(named).absolute()  # a background supervisor stands elsewhere
     words = [sys.executable, "-P", "-m", "tsched.supervisor", "--state-dir", str(state_dir), "--socket", str(socket)]
     return words + (["--config", str(config)] if config else [])
 

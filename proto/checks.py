@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from .clock import SECOND_US
 from .errors import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 YEAR_US = 366 * DAY_US
 

@@ -27,10 +27,10 @@ class Home:
         self.env = {"HOME": str(base), "PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(base), "LANG": "C.UTF-8"}
         self.env["TSCHED_STATE_DIR"] = str(self.state_dir)
 
-    def popen(self, *args, env=None):
+    def popen(self, *args, env=None, cwd=None):
         whole = {**self.env, **(env or {})}
         pipe = subprocess.PIPE
-        return subprocess.Popen([TSCHED, *args], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=whole)
+        return subprocess.Popen([TSCHED, *args], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=whole, cwd=cwd)
 
     def cli(self, *args, env=None):
         process = self.popen(*args, env=env)
@@ -129,6 +129,8 @@ def test_what_keeps_a_supervisor_from_starting_is_told_in_one_line(home):
     assert (code, out) == (2, "")
     assert "shel" in err
     assert err.count("\n") == 1
+    process = home.popen("run", "--", "true", env={"TSCHED_CONFIG": "config.toml"}, cwd=home.base)
+    assert "shel" in process.communicate(timeout=60)[1].decode()
     config.write_text("[tasks\n")
     code, out, _ = home.cli("up", "-d", "--json", env={"TSCHED_CONFIG": str(config)})
     assert code == 2
@@ -141,7 +143,5 @@ def test_what_keeps_a_supervisor_from_starting_is_told_in_one_line(home):
 
 
 def test_the_module_is_the_command():
-    for name in ("tsched", "tsched.cli.main"):
-        if name == "tsched":
-            done = subprocess.run([sys.executable, "-P", "-m", name, "--version"], capture_output=True, check=True)
-            assert done.stdout.startswith(b"tsched 0.")
+    done = subprocess.run([sys.executable, "-P", "-m", "tsched", "--version"], capture_output=True, check=True)
+    assert done.stdout.startswith(b"tsched 0.")
