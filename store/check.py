@@ -83,19 +83,22 @@ def _references(db: Db) -> list[Finding]:
 
 def _schema(db: Db, *, wanted: Schema) -> list[Finding]:
     """What the migrations make is what must be there, letter by letter."""
-    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
-        migrate(model, Path(":memory:"), wanted)
-        differing = _objects(model) ^ _objects(db.connection)
-    return [
-        _problem(_file(db), f"schema differs at {name}", DAMAGED) for name in sorted({name for name, _ in differing})
-    ]
+    differing = {name for name, _ in _made(wanted) ^ _objects(db.connection)}
+    return [_problem(_file(db), f"schema differs at {name}", DAMAGED) for name in sorted(differing)]
 
 
-def _objects(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+@functools.cache
+def _made(schema: Schema) -> frozenset[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        fresh.row_factory = sqlite3.Row
+        migrate(fresh, Path(":memory:"), schema)
+        return _objects(fresh)
+
+
+def _objects(connection: sqlite3.Connection) -> frozenset[tuple[str, str]]:
     tables = sqlite_utils.Database(connection, execute_plugins=False, recursive_triggers=False)
-    return {
-        (row["name"], row["sql"]) for row in tables.query("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
-    }
+    found = tables.query("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return frozenset((row["name"], row["sql"]) for row in found)
 
 
 def _broken(db: Db, *, statement: Statement, now_us: int) -> list[Finding]:

@@ -72,7 +72,7 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
             return read_only(path)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return corrupt(path, f"is damaged ({error})")
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+        case sqlite3.SQLITE_BUSY:
             return StoreBusy(f"{path} is locked by another program")
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PROTOCOL:
             return full(path) if disk_is_full(path.parent) and not _is_fsync(error) else _fault(error, path)

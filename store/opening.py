@@ -111,11 +111,12 @@ def apply(connection: sqlite3.Connection, settings: tuple[Setting, ...], path: P
 
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Errors of SQLite and of the file system as refusals and faults of ours."""
+    """Errors of SQLite and of the file system as refusals and faults of ours; what SQLite cannot read is damaged."""
     try:
         yield
     except sqlite3.Error as error:
-        raise errors.translate(error, path) from error
+        told = errors.translate(error, path)
+        raise (errors.corrupt(path, f"cannot be read ({error})") if told is error else told) from error
     except OSError as error:
         raise _of_os(error, path) from error
 

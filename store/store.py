@@ -77,7 +77,8 @@ class Store:
         """
         store = cls(state_dir=state_dir, cipher=cipher, clock=clock)
         try:
-            store._reconcile()
+            with opening.translated(store.tasks_lane.path):
+                store._reconcile()
         except BaseException:
             store.close()
             raise

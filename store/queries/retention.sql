@@ -12,8 +12,8 @@ SELECT id FROM attempts WHERE task IN (SELECT value FROM json_each(:seqs)) ORDER
 -- to: gone
 DELETE FROM tasks WHERE seq IN (SELECT value FROM json_each(:seqs)) AND finished_at_us IS NOT NULL
 
--- dropped_attempts: attempts that are gone while their output may not be
-SELECT attempt_id FROM dropped ORDER BY attempt_id LIMIT :limit
+-- dropped_attempts: attempts that are gone while their output may not be; what is kept keeps its output
+SELECT attempt_id FROM dropped WHERE attempt_id NOT IN (SELECT id FROM attempts) ORDER BY attempt_id LIMIT :limit
 
 -- forget_dropped: their output is gone too
 DELETE FROM dropped WHERE attempt_id IN (SELECT value FROM json_each(:attempt_ids))

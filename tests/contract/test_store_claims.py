@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.keep import Keep, finish_report, kept, start_report
 
+from support.keep import Keep, finish_report, kept, start_report
 from tsched.store import claims, executors, model, tasks
 
 if TYPE_CHECKING:

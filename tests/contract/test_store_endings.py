@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.keep import Keep, finish_report, kept
 
+from support.keep import Keep, finish_report, kept
 from tsched.proto.values import LOST_LIMIT
 from tsched.store import claims, tasks
 

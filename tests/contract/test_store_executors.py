@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.keep import Keep, kept
 
+from support.keep import Keep, kept
 from tsched.store import executors, model
 
 if TYPE_CHECKING:

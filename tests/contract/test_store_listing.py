@@ -6,8 +6,8 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-from support.keep import Keep, kept
 
+from support.keep import Keep, kept
 from tsched.proto.values import TaskState
 from tsched.store import model, tasks
 

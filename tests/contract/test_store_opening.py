@@ -9,8 +9,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from support.keep import FakeClock, Keep, kept
 
+from support.keep import FakeClock, Keep, kept
 from tsched.proto.errors import Refusal, RefusalReason
 from tsched.store import Store, opening
 from tsched.store.cipher import PlainCipher
@@ -78,9 +78,11 @@ def test_the_promises_of_the_writer_are_in_force(tmp_path: Path, pragma: str, va
 
 
 def test_a_setting_that_does_not_take_is_refused(tmp_path: Path) -> None:
-    with closing(opening.open_writer(tmp_path / "tsched.db", TSCHED)) as connection:
-        with pytest.raises(Refusal, match="does not let SQLite keep synchronous=9") as refused:
-            opening.apply(connection, (("synchronous", "FULL", 9),), tmp_path / "tsched.db")
+    with (
+        closing(opening.open_writer(tmp_path / "tsched.db", TSCHED)) as connection,
+        pytest.raises(Refusal, match="does not let SQLite keep synchronous=9") as refused,
+    ):
+        opening.apply(connection, (("synchronous", "FULL", 9),), tmp_path / "tsched.db")
     assert refused.value.reason is RefusalReason.STATE_DIR_UNUSABLE
 
 

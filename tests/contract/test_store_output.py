@@ -6,8 +6,8 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from support.keep import Keep, chunk, kept, numbered
 
+from support.keep import Keep, chunk, kept, numbered
 from tsched.store import output
 
 if TYPE_CHECKING:
@@ -106,6 +106,6 @@ def test_a_tail_begins_late_but_not_too_late(keep: Keep, wanted: int, stream: in
 
 
 def test_output_and_tasks_are_written_side_by_side(keep: Keep) -> None:
-    hold = keep.store.write(lambda db: keep.store.write_output(lambda o: output.append(o, chunks=[chunk(1, 1, b"x")])))
+    hold = keep.store.write(lambda _: keep.store.write_output(lambda o: output.append(o, chunks=[chunk(1, 1, b"x")])))
     hold.result(10).result(10)
     assert len(read_all(keep)) == 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.keep import Keep, chunk, kept
 
+from support.keep import Keep, chunk, kept
 from tsched.store import executors, output, tasks
 
 if TYPE_CHECKING:

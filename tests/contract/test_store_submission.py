@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.keep import Keep, kept
 
+from support.keep import Keep, kept
 from tsched.proto.errors import Refusal, RefusalReason
 from tsched.store import tasks
 

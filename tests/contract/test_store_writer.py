@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.keep import ANSWER_S, Keep, kept
 
+from support.keep import ANSWER_S, Keep, kept
 from tsched.proto.errors import Refusal, RefusalReason
 from tsched.store import StoreBusy, StoreClosed, StoreFault, tasks
 from tsched.store.writer import BATCH_LIMIT
@@ -240,8 +240,7 @@ def test_no_submission_is_forgotten_when_a_store_closes_under_it(tmp_path: Path)
         futures: list[Future[Any]] = []
 
         def submit_much() -> None:
-            for _ in range(300):
-                futures.append(keep.store.write(submission(keep)))
+            futures.extend(keep.store.write(submission(keep)) for _ in range(300))
 
         submitters = [threading.Thread(target=submit_much) for _ in range(3)]
         for submitter in submitters:
@@ -255,11 +254,8 @@ def test_no_submission_is_forgotten_when_a_store_closes_under_it(tmp_path: Path)
         assert keep.counts().get("ready", 0) == errors.count(None)
 
 
-def test_a_lock_held_by_another_program_is_told_and_passes(keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep.do(lambda db: None)
-    connection = keep.store.tasks_lane.writer._connection
-    keep.do(lambda db: None)
-    connection.execute("PRAGMA busy_timeout = 20")
+def test_a_lock_held_by_another_program_is_told_and_passes(keep: Keep) -> None:
+    keep.sql("PRAGMA busy_timeout = 20")
     with closing(sqlite3.connect(keep.folder / "tsched.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy, match=r"tsched\.db is locked"):
