@@ -146,17 +146,17 @@ class Tasks(api_pb2_grpc.TasksServicer):
     @streamed
     async def Wait(self, request: api_pb2.WaitRequest, context: Context) -> AsyncGenerator[api_pb2.Task, None]:  # noqa: N802
         """Tell of each task when it is final."""
-        waiting = dict.fromkeys(request.ids)
+        waiting = set(request.ids)
         with self._news.about(*waiting) as bell:
-            while waiting:
-                bell.clear()
-                for task_id in list(waiting):
-                    row = await self._follower.row(task_id)
-                    if TaskState(row.state).final:
-                        del waiting[task_id]
-                        yield views.detailed(row, await self._follower.attempts(task_id))
-                if waiting:
-                    await bell.wait()
+            looked_at = list(dict.fromkeys(request.ids))
+            while True:
+                for ended in await self._follower.ended(looked_at):
+                    waiting.discard(ended.id)
+                    yield ended
+                if not waiting:
+                    return
+                await bell.wait()
+                looked_at = sorted(bell.clear() & waiting)
 
     @streamed
     async def Logs(self, request: api_pb2.LogsRequest, context: Context) -> AsyncGenerator[api_pb2.Output, None]:  # noqa: N802

@@ -14,7 +14,9 @@ from ..proto import api_pb2, link_pb2
 from ..proto.sealing import Sealer
 from ..proto.values import AttemptState, Stream, TaskState
 from ..store import Store, model, output, tasks
-from .news import News
+from ..store.db import Db
+from . import views
+from .news import Bell, News
 from .taps import Tap
 
 CHUNKS_AT_ONCE = 64
@@ -83,7 +85,17 @@ class Follower:
         rows = await self.attempts(task_id)
         return next((row for row in reversed(rows) if number in (0, row.number)), None)
 
-    async def until_final(self, task_id: str, bell: asyncio.Event) -> model.TaskRow:
+    async def ended(self, task_ids: list[str]) -> list[api_pb2.Task]:
+        """Those of the tasks that are final, with their attempts. Raises Refusal NO_SUCH_TASK."""
+
+        def look(db: Db) -> list[api_pb2.Task]:
+            found = [tasks.get(db, id=task_id) for task_id in task_ids]
+            final = [row for row in found if TaskState(row.state).final]
+            return [views.detailed(row, tasks.attempts_of(db, id=row.id)) for row in final]
+
+        return await asyncio.wrap_future(self._store.read(look))
+
+    async def until_final(self, task_id: str, bell: Bell) -> model.TaskRow:
         """Wait until the task is final."""
         while True:
             bell.clear()
@@ -93,7 +105,7 @@ class Follower:
             await bell.wait()
 
     async def follow(
-        self, task_id: str, bell: asyncio.Event, tap: Tap | None = None, begin: Reader | None = None
+        self, task_id: str, bell: Bell, tap: Tap | None = None, begin: Reader | None = None
     ) -> AsyncIterator[api_pb2.Output]:
         """Everything every attempt from the newest one on writes, until the task is final."""
         done = 0
@@ -111,7 +123,7 @@ class Follower:
                 await bell.wait()
 
     async def _attempt(
-        self, reader: Reader, attempt: model.AttemptRow, task_id: str, bell: asyncio.Event, tap: Tap | None
+        self, reader: Reader, attempt: model.AttemptRow, task_id: str, bell: Bell, tap: Tap | None
     ) -> AsyncIterator[api_pb2.Output]:
         """One attempt's output to its end. Its state is read before its output: a final one hides nothing behind it."""
         while True:

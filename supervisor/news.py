@@ -11,16 +11,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class Bell:
+    """What one listener is woken by, and about which tasks."""
+
+    def __init__(self) -> None:
+        self._rung: set[str] = set()
+        self._event = asyncio.Event()
+
+    def ring(self, task_id: str) -> None:
+        """Wake the listener."""
+        self._rung.add(task_id)
+        self._event.set()
+
+    def clear(self) -> set[str]:
+        """Begin to look; returns about which tasks it rang since it was cleared last."""
+        rung, self._rung = self._rung, set()
+        self._event.clear()
+        return rung
+
+    async def wait(self) -> None:
+        """Wait until it rings, or has rung since it was cleared."""
+        await self._event.wait()
+
+
 class News:
     """Bells by task id."""
 
     def __init__(self) -> None:
-        self._bells: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._bells: defaultdict[str, set[Bell]] = defaultdict(set)
 
     @contextmanager
-    def about(self, *task_ids: str) -> Iterator[asyncio.Event]:
+    def about(self, *task_ids: str) -> Iterator[Bell]:
         """A bell that rings for any of these tasks while the block runs."""
-        bell = asyncio.Event()
+        bell = Bell()
         for task_id in task_ids:
             self._bells[task_id].add(bell)
         try:
@@ -29,7 +52,7 @@ class News:
             for task_id in task_ids:
                 self._leave(task_id, bell)
 
-    def _leave(self, task_id: str, bell: asyncio.Event) -> None:
+    def _leave(self, task_id: str, bell: Bell) -> None:
         listeners = self._bells[task_id]
         listeners.discard(bell)
         if not listeners:
@@ -38,10 +61,9 @@ class News:
     def ring(self, task_id: str) -> None:
         """Wake everybody who listens for this task."""
         for bell in self._bells.get(task_id, ()):
-            bell.set()
+            bell.ring(task_id)
 
     def ring_all(self) -> None:
         """Wake everybody: the service is going."""
-        for bells in self._bells.values():
-            for bell in bells:
-                bell.set()
+        for task_id in list(self._bells):
+            self.ring(task_id)

@@ -6,24 +6,24 @@ sends no more than its window before it is acknowledged, and a passing chunk is 
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 
 from ..proto import link_pb2
+from .news import Bell
 
 
 class Tap:
     """The passing chunks of one task, for one reader."""
 
-    def __init__(self, bell: asyncio.Event) -> None:
+    def __init__(self, bell: Bell) -> None:
         self._bell = bell
         self._waiting: deque[tuple[link_pb2.Chunk, Callable[[], None]]] = deque()
 
     def give(self, chunk: link_pb2.Chunk, acknowledge: Callable[[], None]) -> None:
         """Pass a chunk on; `acknowledge` is called when the reader has taken it."""
         self._waiting.append((chunk, acknowledge))
-        self._bell.set()
+        self._bell.ring("")
 
     @property
     def number(self) -> int | None:
@@ -48,7 +48,7 @@ class Taps:
     def __init__(self) -> None:
         self._open: dict[str, Tap] = {}
 
-    def open(self, task_id: str, bell: asyncio.Event) -> Tap:
+    def open(self, task_id: str, bell: Bell) -> Tap:
         """Open a tap on a task. A later one on the same task takes its place."""
         self.close(task_id)
         tap = self._open[task_id] = Tap(bell)

@@ -14,7 +14,7 @@ from tsched.proto.sealing import PlainSealer
 from tsched.store import Store, model, output
 from tsched.store.cipher import PlainCipher
 from tsched.supervisor.follow import Follower, Reader
-from tsched.supervisor.news import News
+from tsched.supervisor.news import Bell, News
 from tsched.supervisor.taps import Tap
 
 TEXT = b"abcdefghijklmnopqrstuvwxyz"
@@ -76,7 +76,7 @@ attempt_ids = itertools.count(1)
 @given(pauses=st.lists(st.integers(min_value=0, max_value=4), max_size=8))
 def test_every_byte_comes_once_and_in_order(store, pauses):
     async def read(attempt_id):
-        tap = Tap(asyncio.Event())
+        tap = Tap(Bell())
         follower = Follower(store, PlainSealer(), News())
         reader = Interrupted(store, PlainSealer(), attempt_id)
         reader.script = Script(store, tap, attempt_id, pauses)

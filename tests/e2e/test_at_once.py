@@ -65,3 +65,17 @@ def test_the_same_id_with_the_same_content_is_one_task_and_with_other_content_a_
     assert refused.code == 1
     assert refused.stderr.count(b"\n") == 1
     assert len(service.json("list")) == 1
+
+
+def test_waiting_for_a_task_that_is_not_there_is_refused_before_any_other_is_told(service):
+    done = service.cli("run", "-d", "--", "true").word
+    refused = service.cli("wait", done, "nobody", check=False)
+    assert (refused.code, refused.stdout) == (1, b"")
+    assert b"nobody" in refused.stderr
+
+
+def test_waiting_for_many_tells_of_each_once(service):
+    ids = [service.cli("run", "-d", "--", "sh", "-c", f"exit {n % 2}").word for n in range(12)]
+    done = service.cli("wait", *ids, check=False)
+    assert done.code == 1
+    assert sorted(line.split()[0] for line in done.text.splitlines()) == sorted(ids)
