@@ -131,11 +131,18 @@ def _look(path: Path, schema: migrate.Schema) -> None:
         return
     if not os.access(path, os.R_OK | os.W_OK):
         raise errors.read_only(path)
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise errors.corrupt(path, "is not a SQLite database")
-    with contextlib.closing(connect(path, "ro")) as connection:
+    if not _is_torn(path):
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise errors.corrupt(path, "is not a SQLite database")
+    with contextlib.closing(connect(path, "rw" if _is_torn(path) else "ro")) as connection:
         migrate.examine(connection, path, schema)
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether its creation was cut short. SQLite then undoes what there is when it reads, and has to write for that."""
+    journal = path.with_name(f"{path.name}-journal")
+    return journal.exists() and journal.stat().st_size > 0
 
 
 def _make_private(path: Path) -> bool:
