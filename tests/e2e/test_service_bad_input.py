@@ -159,12 +159,15 @@ def test_a_client_that_vanishes_while_following_ends_nothing_and_frees_its_task(
 
 
 def test_followers_who_vanish_or_never_read_leave_the_service_as_it_was(service):
-    task = service.cli("schedule", "--command", "seq 1 200000; sleep 1; echo end").word
+    gate = service.base / "gate"
+    os.mkfifo(gate)
+    task = service.cli("schedule", "--command", f"seq 1 200000; read go < {gate}; echo end").word
     until(lambda: service.task(task)["state"] == "running")
     followers = [service.spawn("logs", "-f", task) for _ in range(6)]
     for follower in followers[:3]:
         follower.stdout.read(10)
         follower.kill()
+    gate.write_text("go\n")
     assert service.cli("wait", task).code == 0
     assert alive(service)
     assert not procs.zombies(service.pid)
