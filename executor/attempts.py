@@ -9,6 +9,7 @@ It ends with the first verdict. `stop` only asks: a result that was there before
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Protocol
 
 from ..proto.clock import SECOND_US
@@ -104,15 +105,15 @@ class Attempt:
         """Start it on an idle runner. Raises OSError when descriptors run out; nothing is started then."""
         house = self._house
         order = run_order(self.given, house.boot)
-        capture = Capture(house.loop, self._read)
+        stdin = [stdin_file(self.given.payload.stdin)] if order.stdin else []
         try:
-            stdin = [stdin_file(self.given.payload.stdin)] if order.stdin else []
+            self._capture = Capture(house.loop, self._read)
         except OSError:
-            capture.abandon()
+            for fd in stdin:
+                os.close(fd)
             raise
-        self._capture = capture
+        runner.send(order, [*stdin, *self._capture.writers])
         runner.attempt = self
-        runner.send(order, [*stdin, *capture.writers])
         self._read_later = house.loop.call_later(QUICK_S, self.breathe)
         self._ladder = Ladder(house.loop, runner, self.id)
         self.given.ClearField("payload")
@@ -150,6 +151,8 @@ class Attempt:
     def conclude(self, verdict: Verdict) -> None:
         """It ends without having been launched."""
         self.verdict = verdict
+        if self._capture:
+            self._capture.close()
         self._finish(self._house.clock.now_us())
 
     def breathe(self) -> None:

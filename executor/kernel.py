@@ -25,6 +25,15 @@ def become_subreaper() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def reset_signals() -> None:
+    """Nothing blocked, and nothing ignored but what Python ignores and unignores itself: tasks inherit both."""
+    pythons_own = {signal.SIGPIPE, signal.SIGXFSZ}
+    for number in signal.valid_signals() - pythons_own:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
 def enter_mount_namespace() -> bool:
     """A mount namespace of our own, as a mark on all we start; mounts spread as before. False without the privilege."""
     return bool(_libc.unshare(CLONE_NEWNS) == 0)

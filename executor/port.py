@@ -31,11 +31,15 @@ class Port:
         loop.add_reader(sock, self._read)
 
     def send(self, order: Order, descriptors: list[int] | None = None) -> None:
-        """Send the order and the descriptors, which are closed here when they are sent."""
+        """Send the order and the descriptors, which are closed here. Raises OSError when they cannot be passed on."""
         idle = not self._queue
         self._queue.append((pack([order]), descriptors or []))
-        if idle:
-            self._write()
+        try:
+            if idle:
+                self._write()
+        except OSError:
+            _close(self._queue.popleft()[1])
+            raise
 
     def read_rest(self) -> None:
         """Hear what was reported before the runner died."""

@@ -204,6 +204,7 @@ def set_up(setup: Setup) -> Up:
     """Become what the executor asked for, and say which mark everything below will carry."""
     kernel.die_with(setup.executor_pid)
     kernel.become_subreaper()
+    kernel.reset_signals()
     namespace = procs.mount_namespace(os.getpid()) if kernel.enter_mount_namespace() else None
     notes = limits.apply(Profile.of_dict(setup.profile))
     return Up(os.getpid(), procs.start_ticks(os.getpid()) or 0, namespace or 0, notes)

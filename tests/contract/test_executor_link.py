@@ -293,6 +293,12 @@ def test_an_idle_runner_is_let_go_and_one_is_kept_warm() -> None:
         assert setup.link.run("true").state == "succeeded"
 
 
+def test_tasks_do_not_inherit_what_the_service_was_told_to_ignore() -> None:
+    with room("sh", "-c", """trap '' TERM HUP INT; exec "$@" """, "sh") as setup:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            assert setup.link.run(f"kill -{int(number)} $$").signal == number
+
+
 def test_tasks_of_a_profile_run_under_it() -> None:
     low = {**DEFAULT_PROFILE, "name": "low", "nice": 7, "io_class": "idle", "cpu_affinity": [0, 4095]}
     low["limits"] = {"open_files": 99, "core_bytes": 0, "file_size_bytes": 4096}
