@@ -9,7 +9,6 @@ It ends with the first verdict. `stop` only asks: a result that was there before
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Protocol
 
 from ..proto.clock import SECOND_US
@@ -102,17 +101,16 @@ class Attempt:
         return [report for report in reports if report is not None]
 
     def launch(self, runner: Runner) -> None:
-        """Start it on an idle runner. Raises OSError when descriptors run out; nothing is started then."""
+        """Start it on an idle runner. Raises OSError when descriptors or memory run out; nothing is started then."""
         house = self._house
         order = run_order(self.given, house.boot)
-        stdin = [stdin_file(self.given.payload.stdin)] if order.stdin else []
+        self._capture = Capture(house.loop, self._read)
         try:
-            self._capture = Capture(house.loop, self._read)
+            stdin = [stdin_file(self.given.payload.stdin)] if order.stdin else []
+            runner.send(order, [*stdin, *self._capture.take_writers()])
         except OSError:
-            for fd in stdin:
-                os.close(fd)
+            self._capture.close()
             raise
-        runner.send(order, [*stdin, *self._capture.writers])
         runner.attempt = self
         self._read_later = house.loop.call_later(QUICK_S, self.breathe)
         self._ladder = Ladder(house.loop, runner, self.id)
@@ -151,8 +149,6 @@ class Attempt:
     def conclude(self, verdict: Verdict) -> None:
         """It ends without having been launched."""
         self.verdict = verdict
-        if self._capture:
-            self._capture.close()
         self._finish(self._house.clock.now_us())
 
     def breathe(self) -> None:

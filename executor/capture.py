@@ -25,7 +25,7 @@ MOST_DRAINED_BYTES = 8 * 1024 * 1024
 
 
 class Capture:
-    """Reads both streams into `sink(stream, data)`. The write ends belong to whoever takes `writers`."""
+    """Reads both streams into `sink(stream, data)`. Raises OSError when there is no descriptor left."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sink: Callable[[int, bytes], None]) -> None:
         self._loop = loop
@@ -33,15 +33,20 @@ class Capture:
         self._readers: dict[int, int] = {}
         self._watched: set[int] = set()
         self._large: set[int] = set()
-        self.writers: list[int] = []
+        self._writers: list[int] = []
         self._drained: Callable[[], None] | None = None
         self._give_up: asyncio.TimerHandle | None = None
         try:
             for stream in Stream:
                 self._open(int(stream))
         except OSError:
-            self.abandon()
+            self.close()
             raise
+
+    def take_writers(self) -> list[int]:
+        """The ends to write to; whoever takes them closes them."""
+        writers, self._writers = self._writers, []
+        return writers
 
     def resume(self) -> None:
         """Read from now on."""
@@ -73,16 +78,12 @@ class Capture:
         for reader in self._readers.values():
             os.close(reader)
         self._readers.clear()
-
-    def abandon(self) -> None:
-        """Close all ends: nothing will be started."""
-        self.close()
-        for writer in self.writers:
+        for writer in self.take_writers():
             os.close(writer)
 
     def _open(self, stream: int) -> None:
         self._readers[stream], writer = os.pipe2(os.O_CLOEXEC)
-        self.writers.append(writer)
+        self._writers.append(writer)
         os.set_blocking(self._readers[stream], False)
 
     def _read(self, stream: int) -> None:

@@ -215,12 +215,15 @@ class Floor:
     # -- what follows from it
 
     def _launch(self, attempt: Attempt, runner: Runner) -> None:
+        """Start it. For want of descriptors or memory nothing is started: then somebody else may, or we later."""
         self.desk.start(attempt.id)
         try:
             attempt.launch(runner)
         except OSError as error:
+            self.outbox.log("error", "task_not_started", task=attempt.given.task_id, error=str(error))
             self.desk.end(attempt.given.queue, None)
-            attempt.conclude(verdicts.refused(EndReason.SPAWN_FAILED, f"cannot be started: {error.strerror}"))
+            self._give_back(attempt.id)
+            self._pause()
 
     def _start_runners(self, profile: str, count: int) -> None:
         try:

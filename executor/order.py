@@ -61,8 +61,12 @@ def rfc3339(at_us: int) -> str:
 def stdin_file(data: bytes) -> int:
     """A descriptor to read the data from, sealed: nobody can change it, and no pipe has to be fed."""
     fd = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    with os.fdopen(fd, "wb", closefd=False) as file:
-        file.write(data)
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-    os.lseek(fd, 0, os.SEEK_SET)
+    try:
+        with os.fdopen(fd, "wb", closefd=False) as file:
+            file.write(data)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+        os.lseek(fd, 0, os.SEEK_SET)
+    except OSError:
+        os.close(fd)
+        raise
     return fd

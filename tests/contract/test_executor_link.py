@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pytest
 from support import procs
 from support.fake_link import DEFAULT_PROFILE, FakeLink, Setup, room
 from support.wait import until
+from tsched.executor.runner import TASKS_PER_RUNNER
 from tsched.proto import link_pb2
 
 if TYPE_CHECKING:
@@ -282,6 +284,25 @@ def test_what_a_killed_executor_left_is_found_by_its_marks_and_ended(one: Setup,
     nonce = str(one.boot["executor_id"])
     assert product.end_marked(nonce, namespaces, own_children=True, timeout_s=5, known=procs.shared) == []
     assert procs.ours() == []
+
+
+def test_want_of_descriptors_delays_tasks_and_fails_none(one: Setup, link: FakeLink) -> None:
+    assert link.run("true").state == "succeeded"
+    before = resource.prlimit(one.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{one.pid}/fd")), before[1]))
+    (attempt_id,) = link.give("true")
+    until(lambda: link.of(attempt_id).returned)
+    resource.prlimit(one.pid, resource.RLIMIT_NOFILE, before)
+    assert link.finish_of(attempt_id).state == "succeeded"
+    assert "task_not_started" in {line.event for line in link.logs}
+
+
+@pytest.mark.slow
+def test_a_runner_is_replaced_after_a_thousand_tasks(one: Setup, link: FakeLink) -> None:
+    assert link.run("true").state == "succeeded"
+    ids = link.give(*["true"] * 2 * (TASKS_PER_RUNNER + 10))
+    assert all(link.finish_of(attempt_id, timeout_s=60).state == "succeeded" for attempt_id in ids)
+    assert len(link.runners) > SLOTS
 
 
 def test_an_idle_runner_is_let_go_and_one_is_kept_warm() -> None:
