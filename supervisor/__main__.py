@@ -73,11 +73,11 @@ async def _serve(options: argparse.Namespace) -> int:
 async def _run(store: Store, settings: config.Config, paths: Paths, ready_fd: int | None) -> int:
     _become_subreaper()
     service = Service(store, SystemClock(), settings, paths)
+    log.get().info("starting", version=__version__, pid=os.getpid())
+    await service.start()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, service.terminate)
     loop.add_signal_handler(signal.SIGINT, service.down, settings.service_stop_timeout_s)
-    log.get().info("starting", version=__version__, pid=os.getpid())
-    await service.start()
     _tell(ready_fd, "ready")
     await service.stopped()
     return EXIT_TSCHED_FAILED if service.fault else EXIT_OK

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
+from itertools import accumulate
 from typing import Any, TypeVar
 
-from ..proto import api_pb2, api_pb2_grpc, link_pb2
+from ..proto import api_pb2, api_pb2_grpc, endpoint, link_pb2
 from ..proto.clock import Clock
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.sealing import Sealer
@@ -27,6 +28,8 @@ from .taps import Tap, Taps
 
 PAGE_SIZE = 100
 PAGE_LIMIT = 1000
+PAGE_DIGITS = 18
+PAGE_BYTES = endpoint.MESSAGE_LIMIT // 4
 # A task fetched back may be given out again before it is changed; twice is bad luck, more is another matter.
 RECALLS = 3
 Context = Any  # grpc.aio.ServicerContext; its type parameters are of no use here
@@ -102,8 +105,9 @@ class Tasks(api_pb2_grpc.TasksServicer):
             limit=limit,
         )
         rows = await asyncio.wrap_future(self._store.read(query))
-        token = str(rows[-1].seq) if len(rows) == limit else ""
-        return api_pb2.ListResponse(tasks=[views.task(row) for row in rows], next_page_token=token)
+        shown = _fitting([views.task(row) for row in rows])
+        token = str(rows[len(shown) - 1].seq) if len(rows) == limit or len(shown) < len(rows) else ""
+        return api_pb2.ListResponse(tasks=shown, next_page_token=token)
 
     @answered
     async def Modify(self, request: api_pb2.ModifyRequest, context: Context) -> api_pb2.Task:  # noqa: N802
@@ -126,7 +130,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
     @answered
     async def Cancel(self, request: api_pb2.CancelRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """End a task."""
-        grace_us = request.grace_us if request.HasField("grace_us") else None
+        grace_us = drafts.grace_of(request)
         cancelled = await self.cancel(request.id, grace_us, EndReason.CANCELLED)
         return views.detailed(cancelled.row, await self._follower.attempts(request.id))
 
@@ -214,7 +218,13 @@ def _state(word: str) -> str:
         ) from None
 
 
+def _fitting(page: list[api_pb2.Task]) -> list[api_pb2.Task]:
+    """As much of a page as one message should hold, at least one task."""
+    sizes = accumulate(task.ByteSize() for task in page)
+    return page[: max(1, sum(size <= PAGE_BYTES for size in sizes))]
+
+
 def _page(token: str) -> int | None:
-    if token and not (token.isascii() and token.isdigit()):
+    if token and not (token.isascii() and token.isdigit() and len(token) <= PAGE_DIGITS):
         raise Refusal(RefusalReason.BAD_VALUE, f"no such page: {token!r}", "use the token of the page before")
     return int(token) if token else None

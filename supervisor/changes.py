@@ -22,7 +22,7 @@ def _patch(request: api_pb2.ModifyRequest, payload: link_pb2.Payload, now_us: in
         due_at_us=due_at_us,
         state=drafts.waiting_state(due_at_us, now_us) if due_at_us is not None else None,
         timeout_us=_timeout(request),
-        grace_us=_grace(request),
+        grace_us=drafts.grace_of(request),
         payload=_payload(request, payload),
     )
 
@@ -33,12 +33,6 @@ def _timeout(request: api_pb2.ModifyRequest) -> int | None:
         return None
     _, most = checks.TIMEOUT_RANGE_US
     return checks.check_duration_us(request.timeout_us, "timeout", 0, most)
-
-
-def _grace(request: api_pb2.ModifyRequest) -> int | None:
-    if not request.HasField("grace_us"):
-        return None
-    return checks.check_duration_us(request.grace_us, "grace", *checks.GRACE_RANGE_US)
 
 
 def _payload(request: api_pb2.ModifyRequest, payload: link_pb2.Payload) -> bytes | None:

@@ -15,6 +15,7 @@ from ..store import Store, StoreBusy, claims, tasks
 from ..store.db import Db
 from . import durable, log, planner, reports
 from .alarm import Alarm
+from .background import Background
 from .news import News
 from .session import Session
 from .taps import Taps
@@ -25,7 +26,16 @@ AlarmMaker = Callable[[Callable[[], None]], Alarm]
 class Desk:
     """Matches what is ready with who is free."""
 
-    def __init__(self, store: Store, clock: Clock, taps: Taps, news: News, make_alarm: AlarmMaker) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        taps: Taps,
+        news: News,
+        make_alarm: AlarmMaker,
+        background: Background,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._taps = taps
@@ -35,14 +45,14 @@ class Desk:
         """Queues that may hold ready tasks, and how often each was said to."""
         self._working = False
         self._open = False
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = background
         self.next_due_us: int | None = None
-        self._alarm = make_alarm(self._rung)
+        self._alarm = make_alarm(self.review)
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Begin: look what is due and what is ready, and go on by itself from then on."""
         self._open = True
-        await self.look()
+        self.review()
 
     def close(self) -> None:
         """Give out nothing any more."""
@@ -81,21 +91,14 @@ class Desk:
         """Give out what can be given out."""
         if self._open and not self._working and self._lanes:
             self._working = True
-            self._spawn(self._work())
+            self._background.spawn(self._work())
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    def _rung(self) -> None:
-        if self._open:
-            self._spawn(self.look())
-
-    async def look(self) -> None:
+    def review(self) -> None:
         """Make ready what is due, and see which queues hold something ready."""
-        if not self._open:
-            return
+        if self._open:
+            self._background.spawn(self._look())
+
+    async def _look(self) -> None:
         lanes, next_due_us = await durable.insist(lambda: self._store.write(self._make_due_ready))
         self._wake_at(next_due_us)
         for lane in lanes:
@@ -149,5 +152,6 @@ class Desk:
     async def _take_back(self, session: Session, attempt_ids: list[int]) -> None:
         """Nobody was told of these claims: the stream broke before."""
         command = partial(claims.returned, attempt_ids=attempt_ids, executor=session.executor)
-        await durable.insist(lambda: self._store.write(command))
-        await self.look()
+        for task_id in await durable.insist(lambda: self._store.write(command)):
+            self._news.ring(task_id)
+        self.review()

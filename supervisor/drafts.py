@@ -62,6 +62,13 @@ def due_of(spec: api_pb2.TaskSpec | api_pb2.ModifyRequest, now_us: int) -> int:
     return now_us
 
 
+def grace_of(request: api_pb2.ModifyRequest | api_pb2.CancelRequest) -> int | None:
+    """The grace a request names, None when it names none."""
+    if not request.HasField("grace_us"):
+        return None
+    return checks.check_duration_us(request.grace_us, "grace", *checks.GRACE_RANGE_US)
+
+
 def set_command(payload: link_pb2.Payload, command: api_pb2.Command) -> None:
     """Put a checked command into a payload, in place of the one it has."""
     shell, args = (None, list(command.argv.args)) if command.WhichOneof("form") == "argv" else (command.shell, None)

@@ -31,7 +31,7 @@ class Reader:
         """Begin behind chunk `number`; `lenient`: what lies before the first chunk read is no gap."""
         self._store = store
         self._sealer = sealer
-        self._attempt_id = attempt_id
+        self.attempt_id = attempt_id
         self._number = number
         self._lenient = lenient
         self._seen: dict[int, int] = {}
@@ -43,7 +43,7 @@ class Reader:
 
     async def rows(self) -> list[model.ChunkRow]:
         """What is kept behind what was taken, some of it."""
-        query = partial(output.read_chunks, attempt_id=self._attempt_id, after=self._number, limit=CHUNKS_AT_ONCE)
+        query = partial(output.read_chunks, attempt_id=self.attempt_id, after=self._number, limit=CHUNKS_AT_ONCE)
         return await asyncio.wrap_future(self._store.read_output(query))
 
     def take(self, chunk: model.ChunkRow | link_pb2.Chunk) -> api_pb2.Output | None:
@@ -113,22 +113,28 @@ class Follower:
             bell.clear()
             attempt = await self.attempt(task_id, 0)
             if attempt is not None and attempt.attempt_id > done:
-                reader = begin or Reader(self._store, self._sealer, attempt.attempt_id)
-                async for piece in self._attempt(reader, attempt, task_id, bell, tap):
+                if begin is None or begin.attempt_id != attempt.attempt_id:
+                    begin = Reader(self._store, self._sealer, attempt.attempt_id)
+                async for piece in self._attempt(begin, task_id, bell, tap):
                     yield piece
-                begin, done = None, attempt.attempt_id
+                done = attempt.attempt_id
             elif TaskState((await self.row(task_id)).state).final:
                 return
             else:
                 await bell.wait()
 
     async def _attempt(
-        self, reader: Reader, attempt: model.AttemptRow, task_id: str, bell: Bell, tap: Tap | None
+        self, reader: Reader, task_id: str, bell: Bell, tap: Tap | None
     ) -> AsyncIterator[api_pb2.Output]:
-        """One attempt's output to its end. Its state is read before its output: a final one hides nothing behind it."""
+        """One attempt's output to its end. Its state is read before its output: a final one hides nothing behind it.
+
+        A claim that is handed back takes its attempt with it, and the next one has its number: only the id tells them
+        apart.
+        """
         while True:
             bell.clear()
-            now = await self.attempt(task_id, attempt.number)
+            attempts = await self.attempts(task_id)
+            now = next((row for row in attempts if row.attempt_id == reader.attempt_id), None)
             async for piece in self._available(reader, tap):
                 yield piece
             if now is None or AttemptState(now.state).final:

@@ -21,6 +21,7 @@ from ..proto.values import EndReason
 from ..store import Store, claims, executors, model, output
 from ..store.db import Db
 from . import durable, log, reports
+from .background import Background
 from .desk import Desk
 from .ends import announce
 from .news import News
@@ -32,38 +33,72 @@ from .taps import Taps
 class Link(link_pb2_grpc.LinkServicer):
     """Serves attached executors."""
 
-    def __init__(self, *, store: Store, clock: Clock, desk: Desk, pool: Pool, taps: Taps, news: News) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        desk: Desk,
+        pool: Pool,
+        taps: Taps,
+        news: News,
+        background: Background,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._desk = desk
         self._pool = pool
         self._taps = taps
         self._news = news
+        self._background = background
 
     async def Attach(  # noqa: N802 - the name is the contract's
         self, requests: AsyncIterator[link_pb2.FromExecutor], context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:
-        """Serve one executor until its stream ends and everything it reported is durable."""
+        """Serve one executor until its stream ends. What it reported until then becomes durable also after that."""
         hello = (await anext(aiter(requests))).hello
         if not await self._authentic(hello):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such executor, or not its secret")
+        self._supersede(hello.executor_id)
         session = Session(hello.executor_id, hello.slots)
-        await self._welcome(session, hello)
-        # A bug in one of the three ends them all, and with them the stream; the executor then says everything again.
-        async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(self._send(session, context)), group.create_task(self._keep(session))]
-            self._pool.attached(session)
+        returned = await self._welcome(session, hello)
+        # No pause from the reconciliation to here: whoever cancels after it finds this session.
+        if not self._pool.attached(session):
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "this executor is not known yet, or died")
+        try:
             self._desk.join(session)
-            try:
-                async for message in requests:
-                    self._take(session, message)
-            finally:
-                self._desk.leave(session)
-                session.close()
-                await asyncio.shield(session.stored.wait())
-                self._pool.detached(session)
-                for helper in helpers:
-                    helper.cancel()
+            self._see_to(returned)
+            await self._serve(session, requests, context)
+        finally:
+            self._desk.leave(session)
+            session.close()
+
+    async def _serve(
+        self,
+        session: Session,
+        requests: AsyncIterator[link_pb2.FromExecutor],
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> None:
+        """Hear, store and answer until the stream ends; all that was heard is stored even when it breaks.
+
+        A bug in one of the three ends the stream; the executor then says everything again.
+        """
+        keeper = self._background.spawn(self._keep(session))
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(self._send(session, context))
+            keeping = group.create_task(_shielded(keeper))
+            async for message in requests:
+                self._take(session, message)
+            session.close()
+            await keeping
+            sending.cancel()
+
+    def _supersede(self, executor: str) -> None:
+        """Its former stream is over, whether that was noticed or not: nothing more is given to it there."""
+        former = self._pool.session_of(executor)
+        if former is not None:
+            self._desk.leave(former)
+            former.close()
 
     async def _authentic(self, hello: link_pb2.Hello) -> bool:
         row = await asyncio.wrap_future(self._store.read(partial(executors.executor, id=hello.executor_id)))
@@ -71,10 +106,9 @@ class Link(link_pb2_grpc.LinkServicer):
             return False
         return hmac.compare_digest(row.secret_hash, hashlib.sha256(hello.secret.encode()).digest())
 
-    async def _welcome(self, session: Session, hello: link_pb2.Hello) -> None:
-        """Agree on what the executor holds; what was claimed for it and never reached it is ready again."""
-        live = await durable.insist(lambda: self._store.write(partial(self._reconcile, hello=hello)))
-        await self._desk.look()
+    async def _welcome(self, session: Session, hello: link_pb2.Hello) -> list[str]:
+        """Agree on what the executor holds. Returns the tasks that were claimed for it and never reached it."""
+        live, returned = await durable.insist(lambda: self._store.write(partial(self._reconcile, hello=hello)))
         held = set(hello.held)
         session.tasks = {each.attempt_id: each.task_id for each in live}
         session.tell(
@@ -86,15 +120,22 @@ class Link(link_pb2_grpc.LinkServicer):
                 link_pb2.Tap(attempt_id=each.attempt_id, on=self._taps.get(each.task_id) is not None) for each in live
             ],
         )
+        return returned
 
-    def _reconcile(self, db: Db, *, hello: link_pb2.Hello) -> list[model.LiveAttempt]:
+    def _reconcile(self, db: Db, *, hello: link_pb2.Hello) -> tuple[list[model.LiveAttempt], list[str]]:
         executor, held = hello.executor_id, set(hello.held)
         executors.runner_up(db, executor=executor, runners=_runners(hello.runners), now_us=self._clock.now_us())
         live = claims.live_attempts(db, executor=executor)
         missing = [each.attempt_id for each in live if each.attempt_id not in held]
-        if missing:
-            claims.returned(db, attempt_ids=missing, executor=executor)
-        return [each for each in live if each.attempt_id in held]
+        returned = claims.returned(db, attempt_ids=missing, executor=executor) if missing else []
+        return [each for each in live if each.attempt_id in held], returned
+
+    def _see_to(self, returned: list[str]) -> None:
+        """These tasks came back unstarted: they are ready again, or cancelled if that was asked."""
+        for task_id in returned:
+            self._news.ring(task_id)
+        if returned:
+            self._desk.review()
 
     async def _send(self, session: Session, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         while True:
@@ -110,13 +151,13 @@ class Link(link_pb2_grpc.LinkServicer):
 
     async def _keep(self, session: Session) -> None:
         try:
-            while True:
-                told = await session.next_reports()
+            while told := await session.next_reports():
                 await self._keep_runners(session, told)
                 await self._keep_output(session, told)
                 await self._keep_ends(session, told)
         finally:
             session.stored.set()
+            self._pool.detached(session)
 
     async def _keep_runners(self, session: Session, told: link_pb2.FromExecutor) -> None:
         if not told.runners:
@@ -158,7 +199,7 @@ class Link(link_pb2_grpc.LinkServicer):
     async def _keep_ends(self, session: Session, told: link_pb2.FromExecutor) -> None:
         if not (told.started or told.finished or told.returned or told.kept):
             return
-        ended, ready_again = await durable.insist(lambda: self._store.write(partial(self._store_ends, session, told)))
+        ended, returned = await durable.insist(lambda: self._store.write(partial(self._store_ends, session, told)))
         for attempt_id in told.returned:
             session.tasks.pop(attempt_id, None)
             session.recalled(attempt_id, back=True)
@@ -170,10 +211,7 @@ class Link(link_pb2_grpc.LinkServicer):
             session.tell(finish_acks=[finish.attempt_id for finish in told.finished])
         for end in ended:
             announce(end, self._desk, self._news)
-        for task_id in ready_again:
-            self._news.ring(task_id)
-        if ready_again:
-            await self._desk.look()
+        self._see_to(returned)
 
     def _store_ends(self, session: Session, told: link_pb2.FromExecutor, db: Db) -> tuple[list[model.Ended], list[str]]:
         executor = session.executor
@@ -181,6 +219,10 @@ class Link(link_pb2_grpc.LinkServicer):
         returned = claims.returned(db, attempt_ids=list(told.returned), executor=executor) if told.returned else []
         ended = claims.finished(db, reports=[reports.finish_report(executor, each) for each in told.finished])
         return ended, returned
+
+
+async def _shielded(work: asyncio.Task[None]) -> None:
+    await asyncio.shield(work)
 
 
 def _stop(attempt_id: int, grace_us: int) -> link_pb2.Stop:

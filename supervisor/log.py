@@ -12,7 +12,8 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -20,10 +21,29 @@ LINE_LIMIT = 4096
 READ_SIZE = 65_536
 
 
-def setup(level: str) -> TextIO:
-    """Log from `level` on to what is stderr now, which is returned; it stays reachable when fd 2 is captured."""
-    real = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
-    pretty = real.isatty()
+class Outlet:
+    """What is stderr now, reachable also when fd 2 is captured. What it does not take is gone: no work fails of it."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.dup(2)
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._descriptor
+
+    def write(self, text: str) -> None:
+        """Write a line, if the disk has room for it and the reader of the pipe is still there."""
+        with suppress(OSError):
+            os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+def setup(level: str) -> Outlet:
+    """Log from `level` on to what is stderr now, which is returned."""
+    real = Outlet()
+    pretty = os.isatty(real.fileno())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -32,17 +52,18 @@ def setup(level: str) -> TextIO:
             *_endings(pretty=pretty),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=real),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", real)),
         cache_logger_on_first_use=True,
     )
-    faulthandler.enable(file=real)
+    faulthandler.enable(file=real.fileno())
     sys.excepthook = _log_uncaught
     return real
 
 
 def _endings(*, pretty: bool) -> list[Any]:
     if pretty:
-        return [structlog.dev.ConsoleRenderer()]
+        # The default shows the values of local variables, where rich is installed: commands and secrets among them.
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 
@@ -97,6 +118,7 @@ def capture_stderr() -> Callable[[], None]:
     """Turn what this process writes to fd 2 into log lines. Returns what undoes it."""
     saved = os.dup(2)
     reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # we read it ourselves: who waits for room in it waits for ever
     os.dup2(writing, 2)
     os.close(writing)
     reader = LineReader(reading, lambda line: get().warning("stderr", text=line))

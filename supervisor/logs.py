@@ -114,16 +114,22 @@ def _cut_lines(pieces: list[api_pb2.Output], lines: int) -> list[api_pb2.Output]
     for piece in reversed(pieces):
         if missing <= 0:
             break
-        ends = [index for index, byte in enumerate(piece.data) if byte == ord("\n")]
-        if last and piece.data.endswith(b"\n"):
-            ends.pop()
+        end = len(piece.data) - (last and piece.data.endswith(b"\n"))
         last = False
-        if len(ends) >= missing:
-            kept.appendleft(_from(piece, ends[-missing] + 1))
+        count = piece.data.count(b"\n", 0, end)
+        if count >= missing:
+            kept.appendleft(_from(piece, _nth_last(piece.data, missing, end) + 1))
             break
-        missing -= len(ends)
+        missing -= count
         kept.appendleft(piece)
     return [piece for piece in kept if piece.data]
+
+
+def _nth_last(data: bytes, number: int, end: int) -> int:
+    """Where the last line end but so many is, before `end`."""
+    for _ in range(number):
+        end = data.rfind(b"\n", 0, end)
+    return end
 
 
 def _cut_bytes(pieces: list[api_pb2.Output], wanted: int) -> list[api_pb2.Output]:

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from ..proto.values import EndReason
 from ..store import Store, claims, executors, model
 from ..store.db import Db
 from . import durable, log
+from .background import Background
 from .config import Config
 from .session import Session
 
@@ -49,6 +50,18 @@ class Member:
     """Takes no new work: of another version, or told to go."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def release(self) -> None:
+        """Watch its process no more. Harmless when repeated."""
+        if self.pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self.pidfd)
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process was not seen to end yet."""
+        return self.pidfd >= 0
+
     @property
     def state(self) -> str:
         """For status: `attached`, `starting` (never seen yet) or `detached`."""
@@ -69,6 +82,7 @@ class Pool:
         link_socket: Path,
         public_socket: Path,
         ended: Callable[[model.Ended], None],
+        background: Background,
     ) -> None:
         """Call `ended` with every attempt that a dead executor leaves behind."""
         self._store = store
@@ -80,27 +94,30 @@ class Pool:
         self.closed = False
         # A sweep takes children that it does not know for leftovers: nothing is started meanwhile.
         self._changing = asyncio.Lock()
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = background
         self.members: dict[str, Member] = {}
 
     async def start(self) -> None:
-        """Meet the executors of a former supervisor, then start those that are missing."""
+        """Meet the executors of a former supervisor; then start those that are missing, and settle what others left."""
         rows = await asyncio.wrap_future(self._store.read(executors.present_executors))
-        async with self._changing:
-            for row in rows:
-                await self._meet(row)
-            await self._fill()
+        dead = [row for row in rows if not self._meet(row)]
+        self._background.spawn(self._fill())
+        for row in dead:
+            self._background.spawn(self._settle(row))
 
     def close(self) -> None:
         """Start no executor any more."""
         self.closed = True
 
-    def attached(self, session: Session) -> None:
-        """Note an executor's stream."""
-        member = self.members[session.executor]
+    def attached(self, session: Session) -> bool:
+        """Note an executor's stream; False when there is no such executor (any more)."""
+        member = self.members.get(session.executor)
+        if member is None or not member.alive:
+            return False
         member.session = session
         if member.leaving:
             session.tell(drain=True)
+        return True
 
     def detached(self, session: Session) -> None:
         """Note the end of an executor's stream; its work may go on."""
@@ -129,62 +146,82 @@ class Pool:
     def kill(self) -> None:
         """End every executor that is still there, at once."""
         for member in self.members.values():
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
+            if member.alive:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
 
-    async def all_gone(self, *, idle_only: bool) -> None:
-        """Wait until every executor (or every one without work) is gone and its attempts are settled."""
+    async def all_gone(self) -> None:
+        """Wait until every executor is gone and its attempts are settled."""
         for member in list(self.members.values()):
-            if not (idle_only and (member.session is None or member.session.tasks)):
-                await member.gone.wait()
+            await member.gone.wait()
 
     def end(self) -> None:
         """Let go of those that are still there; they go on without us."""
         for member in self.members.values():
-            asyncio.get_running_loop().remove_reader(member.pidfd)
-            os.close(member.pidfd)
+            member.release()
         self.members.clear()
 
-    async def _meet(self, row: model.ExecutorRow) -> None:
-        """Watch a former supervisor's executor that lives; settle the attempts of one that does not."""
+    def _meet(self, row: model.ExecutorRow) -> bool:
+        """Watch a former supervisor's executor; False when it does not live."""
         pidfd = _pidfd_of(row)
         if pidfd is None:
-            await self._settle(row)
-            return
-        member = Member(row=row, pidfd=pidfd, leaving=row.version != __version__)
-        self._watch(member)
+            return False
+        self._watch(Member(row=row, pidfd=pidfd, leaving=row.version != __version__))
         log.get(executor=row.id).info("executor_found", pid=row.pid, version=row.version)
+        return True
 
     async def _fill(self) -> None:
-        while (
-            not self.closed
-            and sum(not member.leaving for member in self.members.values()) < self._config.executor_count
-        ):
-            await self._spawn()
+        """Start what is missing; where the machine cannot start it now, try until it can."""
+        try:
+            while await self._spawn():
+                pass
+        except OSError as error:
+            log.get().error("executor_not_started", error=str(error), retry_after_s=RESPAWN_DELAY_S)
+            await asyncio.sleep(RESPAWN_DELAY_S)
+            self._background.spawn(self._fill())
 
-    async def _spawn(self) -> None:
+    @property
+    def _complete(self) -> bool:
+        present = sum(member.alive and not member.leaving for member in self.members.values())
+        return self.closed or present >= self._config.executor_count
+
+    async def _spawn(self) -> bool:
+        """Start one executor; False when none is missing. Raises OSError."""
         executor, secret = secrets.token_hex(16), secrets.token_hex(32)
-        boot_reading, boot_writing = os.pipe()
-        log_reading, log_writing = os.pipe()
-        process = subprocess.Popen(  # noqa: ASYNC220 - a vfork; it blocks for a millisecond
-            [sys.executable, "-P", "-m", "tsched.executor", "--boot-fd", str(boot_reading)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log_writing,
-            pass_fds=(boot_reading,),
-            env=_environment(),
-            start_new_session=True,
-        )
-        os.close(boot_reading)
-        os.close(log_writing)
-        log.LineReader(log_reading, lambda line: log.get(executor=executor).warning("executor_stderr", text=line))
-        row = self._row(executor, secret, process.pid)
-        self._watch(Member(row=row, pidfd=os.pidfd_open(process.pid), process=process))
-        await durable.insist(lambda: self._store.write(partial(executors.register, row=row)))
+        with ExitStack() as unused:
+            async with self._changing:
+                if self._complete:
+                    return False
+                boot_reading, boot_writing = os.pipe()
+                unused.callback(os.close, boot_writing)
+                row = self._start(executor, secret, boot_reading)
+            await durable.insist(lambda: self._store.write(partial(executors.register, row=row)))
+            unused.pop_all()
         # Only now does it learn who it is: what it does from here on, a later supervisor can find out.
         with os.fdopen(boot_writing, "w") as boot:
             json.dump(self._boot(executor, secret), boot)
-        log.get(executor=executor).info("executor_started", pid=process.pid)
+        log.get(executor=executor).info("executor_started", pid=row.pid)
+        return True
+
+    def _start(self, executor: str, secret: str, boot_reading: int) -> model.ExecutorRow:
+        """Start the process and watch it; it reads who it is from this descriptor, which is closed here."""
+        with ExitStack() as unused:
+            unused.callback(os.close, boot_reading)
+            log_reading, log_writing = os.pipe()
+            unused.callback(os.close, log_writing)
+            log.LineReader(log_reading, lambda line: log.get(executor=executor).warning("executor_stderr", text=line))
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tsched.executor", "--boot-fd", str(boot_reading)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log_writing,
+                pass_fds=(boot_reading,),
+                env=_environment(),
+                start_new_session=True,
+            )
+            row = self._row(executor, secret, process.pid)
+            self._watch(Member(row=row, pidfd=os.pidfd_open(process.pid), process=process))
+        return row
 
     def _row(self, executor: str, secret: str, pid: int) -> model.ExecutorRow:
         return model.ExecutorRow(
@@ -216,29 +253,26 @@ class Pool:
         asyncio.get_running_loop().add_reader(member.pidfd, self._died, member)
 
     def _died(self, member: Member) -> None:
-        asyncio.get_running_loop().remove_reader(member.pidfd)
-        os.close(member.pidfd)
+        member.release()
         if member.process is not None:
             member.process.wait()
-        task = asyncio.ensure_future(self._bury(member))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _bury(self, member: Member) -> None:
-        """What it still told us counts; then its tree is ended, its attempts are settled, and it is replaced."""
-        session = member.session
-        if session is not None:
-            await session.closed.wait()
-            await session.stored.wait()
         code = member.process.returncode if member.process else None
         log.get(executor=member.row.id).info("executor_gone", pid=member.row.pid, code=code)
-        async with self._changing:
-            del self.members[member.row.id]
-            await self._settle(member.row)
-            member.gone.set()
-            if not self.closed and self._clock.now_us() - member.row.started_at_us < SHORT_LIFE_US:
-                await asyncio.sleep(RESPAWN_DELAY_S)
-            await self._fill()
+        self._background.spawn(self._bury(member))
+        self._background.spawn(self._replace(member))
+
+    async def _bury(self, member: Member) -> None:
+        """What it still told us counts; then its tree is ended and its attempts are settled."""
+        if member.session is not None:
+            await member.session.stored.wait()
+        await self._settle(member.row)
+        self.members.pop(member.row.id, None)
+        member.gone.set()
+
+    async def _replace(self, member: Member) -> None:
+        if self._clock.now_us() - member.row.started_at_us < SHORT_LIFE_US:
+            await asyncio.sleep(RESPAWN_DELAY_S)
+        await self._fill()
 
     async def _settle(self, row: model.ExecutorRow) -> None:
         """End whatever a dead executor left, then its attempts. Tries until everything is proven gone."""
@@ -252,13 +286,15 @@ class Pool:
     async def _sweep(self, row: model.ExecutorRow) -> None:
         runners = await asyncio.wrap_future(self._store.read(partial(executors.runners_of, executor=row.id)))
         namespaces = {runner.mount_namespace for runner in runners if runner.mount_namespace}
-        ours = {member.row.pid for member in self.members.values()}
-        while True:
-            end = partial(procs.end_marked, row.id, namespaces, own_children=True, known=ours, timeout_s=SWEEP_S)
-            survivors = await asyncio.to_thread(end)
-            if not survivors:
-                return
+        while survivors := await self._strike(row.id, namespaces):
             log.get(executor=row.id).error("processes_will_not_die", pids=survivors)
+
+    async def _strike(self, executor: str, namespaces: set[int]) -> list[int]:
+        """End what a dead executor left; returns what would not die in this time."""
+        async with self._changing:
+            ours = {member.row.pid for member in self.members.values() if member.alive}
+            end = partial(procs.end_marked, executor, namespaces, own_children=True, known=ours, timeout_s=SWEEP_S)
+            return await asyncio.to_thread(end)
 
     def _lose(self, db: Db, *, row: model.ExecutorRow, reason: EndReason) -> list[model.Ended]:
         now_us = self._clock.now_us()

@@ -15,6 +15,8 @@ from grpc_status import rpc_status
 from ..proto.errors import DOMAIN, Refusal, RefusalReason
 from . import log
 
+TEXT_LIMIT = 500
+
 
 def answered(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """Make a unary handler refuse as the contract says."""
@@ -58,9 +60,11 @@ def _bug(method: str) -> Refusal:
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> NoReturn:
+    # Both travel in headers, which are limited; what was refused may be as long as its sender liked.
+    message, hint = refusal.message[:TEXT_LIMIT], refusal.hint[:TEXT_LIMIT]
     detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata={"hint": refusal.hint}))
+    detail.Pack(error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata={"hint": hint}))
     code = grpc.StatusCode[refusal.status]
-    status = status_pb2.Status(code=code.value[0], message=refusal.message, details=[detail])
-    await context.abort(code, refusal.message, rpc_status.to_status(status).trailing_metadata)
+    status = status_pb2.Status(code=code.value[0], message=message, details=[detail])
+    await context.abort(code, message, rpc_status.to_status(status).trailing_metadata)
     raise AssertionError  # abort never returns

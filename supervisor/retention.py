@@ -7,7 +7,7 @@ from functools import partial
 
 from ..proto.clock import SECOND_US, Clock
 from ..proto.errors import Refusal
-from ..store import Store, output, retention
+from ..store import Store, StoreBusy, output, retention
 from . import log
 from .config import Config
 
@@ -36,8 +36,8 @@ class Retention:
         while True:
             try:
                 await self.prune()
-            except Refusal as refusal:  # a full disk, say: pruning can wait
-                log.get().warning("prune_failed", reason=refusal.reason)
+            except (Refusal, StoreBusy) as failure:  # a full disk, say: pruning can wait
+                log.get().warning("prune_failed", error=str(failure))
             await asyncio.sleep(EVERY_S)
 
     async def prune(self) -> None:

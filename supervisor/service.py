@@ -21,6 +21,7 @@ from ..store import Store, StoreFault, model
 from . import log
 from .alarm import WallAlarm
 from .api import Tasks
+from .background import Background
 from .config import Config
 from .control import Control
 from .desk import Desk
@@ -54,7 +55,15 @@ class Service:
         self._paths = paths
         self._news = News()
         taps = Taps()
-        self._desk = Desk(store, clock, taps, self._news, partial(WallAlarm, self._loop))
+        background = self._background = Background(self._failed)
+        self._desk = Desk(
+            store,
+            clock,
+            taps=taps,
+            news=self._news,
+            make_alarm=partial(WallAlarm, self._loop),
+            background=background,
+        )
         self._pool = Pool(
             store,
             clock,
@@ -62,6 +71,7 @@ class Service:
             link_socket=paths.link_socket,
             public_socket=paths.socket,
             ended=self._attempt_ended,
+            background=background,
         )
         self._tasks = Tasks(
             store=store,
@@ -90,11 +100,19 @@ class Service:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._public)
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), self._public)
         self._private = _server(paths.link_socket)
-        link = Link(store=store, clock=clock, desk=self._desk, pool=self._pool, taps=taps, news=self._news)
+        link = Link(
+            store=store,
+            clock=clock,
+            desk=self._desk,
+            pool=self._pool,
+            taps=taps,
+            news=self._news,
+            background=background,
+        )
         link_pb2_grpc.add_LinkServicer_to_server(link, self._private)
         self._retention = Retention(store, clock, config)
         self.fault: BaseException | None = None
-        """What ended the service, when the disk let it down."""
+        """What ended the service, when the disk let it down, or a bug."""
         store.on_fault(self._hear_fault)
         self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
@@ -107,16 +125,16 @@ class Service:
         self._loop.call_soon_threadsafe(self._failed, fault)
 
     def _failed(self, fault: BaseException) -> None:
-        """Stop at once: only a restart tells what reached the disk. Executors keep what they have."""
-        log.get().critical("store_fault", error=str(fault))
+        """Stop at once: only a restart tells what holds. Executors keep what they have."""
+        log.get().critical("service_failed", error=str(fault))
         self.fault = fault
         self._stopped.set()
 
     async def start(self) -> None:
         """Serve: executors first, then users."""
-        await self._private.start()
         await self._pool.start()
-        await self._desk.open()
+        await self._private.start()
+        self._desk.open()
         await self._public.start()
         self._retention.start()
         for name in ("", *SERVICES):
@@ -138,7 +156,7 @@ class Service:
     def _stop(self, drain_s: float, *, end_tasks: bool) -> None:
         """Begin to stop; a second time is harmless."""
         if self._stopping is None:
-            self._stopping = asyncio.ensure_future(self._wind_down(drain_s, end_tasks=end_tasks))
+            self._stopping = self._background.spawn(self._wind_down(drain_s, end_tasks=end_tasks))
 
     async def _wind_down(self, drain_s: float, *, end_tasks: bool) -> None:
         log.get().info("stopping", drain_s=drain_s, end_tasks=end_tasks)
@@ -148,7 +166,7 @@ class Service:
         self._desk.end()
         self._pool.close()
         self._pool.dismiss()
-        await _within(drain_s, self._pool.all_gone(idle_only=False))
+        await _within(drain_s, self._pool.all_gone())
         if end_tasks:
             await self._end_tasks()
         self._pool.end()
@@ -161,9 +179,9 @@ class Service:
         """Cancel what still runs, give its trees their grace, and end the executors for certain."""
         graces = [await self._end_task(task_id) for task_id in self._pool.running()]
         if graces:
-            await _within(max(graces) + SETTLE_S, self._pool.all_gone(idle_only=False))
+            await _within(max(graces) + SETTLE_S, self._pool.all_gone())
         self._pool.kill()
-        await _within(SETTLE_S, self._pool.all_gone(idle_only=False))
+        await _within(SETTLE_S, self._pool.all_gone())
 
     async def _end_task(self, task_id: str) -> float:
         with suppress(Refusal):  # it ended meanwhile

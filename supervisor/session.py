@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ..proto import endpoint, link_pb2
 
-M = TypeVar("M", link_pb2.ToExecutor, link_pb2.FromExecutor)
+M = TypeVar("M", link_pb2.ToExecutor, link_pb2.FromExecutor | None)
 
 # With the largest single assignment behind it a batch still fits into one message.
 BATCH_BYTES = endpoint.MESSAGE_LIMIT // 8
@@ -25,10 +25,9 @@ class Session:
         """Attempt id to task id, of everything this executor has been given and not finished."""
         self.closed = asyncio.Event()
         self.stored = asyncio.Event()
-        """Set while every report that arrived is durable."""
-        self.stored.set()
+        """Set when the stream has ended and every report that arrived is durable."""
         self._outgoing: asyncio.Queue[link_pb2.ToExecutor] = asyncio.Queue()
-        self._reports: asyncio.Queue[link_pb2.FromExecutor] = asyncio.Queue()
+        self._reports: asyncio.Queue[link_pb2.FromExecutor | None] = asyncio.Queue()
         self._recalls: dict[int, asyncio.Future[bool]] = {}
 
     def tell(self, **fields: Any) -> None:
@@ -47,22 +46,19 @@ class Session:
 
     def report(self, message: link_pb2.FromExecutor) -> None:
         """Take in a report, to be stored in its turn."""
-        self.stored.clear()
         self._reports.put_nowait(message)
 
-    async def next_reports(self) -> link_pb2.FromExecutor:
-        """Wait for the next reports; what is waiting becomes one, as far as size allows."""
-        if self._reports.empty():
-            self.stored.set()
+    async def next_reports(self) -> link_pb2.FromExecutor | None:
+        """Wait for the next reports; what is waiting becomes one, as far as size allows. None: there are no more."""
         return await _merged(self._reports)
 
-    def recall(self, attempt_id: int) -> asyncio.Future[bool]:
+    async def recall(self, attempt_id: int) -> bool:
         """Ask for an attempt back. The answer: whether it came back unstarted (no, when the executor is gone)."""
         answer = self._recalls.get(attempt_id)
         if answer is None:
             answer = self._recalls[attempt_id] = asyncio.get_running_loop().create_future()
             self.tell(recalls=[attempt_id])
-        return answer
+        return await asyncio.shield(answer)  # others may wait for it too
 
     def recalled(self, attempt_id: int, *, back: bool) -> None:
         """Answer whoever recalled an attempt."""
@@ -82,18 +78,24 @@ class Session:
         self.recalled(attempt_id, back=False)
 
     def close(self) -> None:
-        """Note that the stream has ended."""
+        """Note that the stream has ended. Harmless when repeated."""
         self.credits = 0
         self.closed.set()
+        self._reports.put_nowait(None)
         for attempt_id in list(self._recalls):
             self.recalled(attempt_id, back=False)
 
 
 async def _merged(queue: asyncio.Queue[M]) -> M:
     message = await queue.get()
+    if message is None:
+        return None
     size = message.ByteSize()
     while size <= BATCH_BYTES and not queue.empty():
         following = queue.get_nowait()
+        if following is None:
+            queue.put_nowait(None)
+            break
         size += following.ByteSize()
         message.MergeFrom(following)
     return message
