@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -115,6 +117,8 @@ class Service:
         """What ended the service, when the disk let it down, or a bug."""
         store.on_fault(self._hear_fault)
         self._stopping: asyncio.Task[None] | None = None
+        self._ends_tasks = False
+        self._drained = asyncio.Event()
         self._stopped = asyncio.Event()
 
     def _attempt_ended(self, end: model.Ended) -> None:
@@ -154,20 +158,22 @@ class Service:
         self._stop(drain_s, end_tasks=True)
 
     def _stop(self, drain_s: float, *, end_tasks: bool) -> None:
-        """Begin to stop; a second time is harmless."""
-        if self._stopping is None:
-            self._stopping = self._background.spawn(self._wind_down(drain_s, end_tasks=end_tasks))
-
-    async def _wind_down(self, drain_s: float, *, end_tasks: bool) -> None:
+        """Begin to stop. A second time is harmless: the earlier end of the drain holds, and a `down` counts."""
         log.get().info("stopping", drain_s=drain_s, end_tasks=end_tasks)
+        self._ends_tasks |= end_tasks
+        self._loop.call_later(drain_s, self._drained.set)
+        if self._stopping is None:
+            self._stopping = self._background.spawn(self._wind_down())
+
+    async def _wind_down(self) -> None:
         self._tasks.draining = True
         await self._health.enter_graceful_shutdown()
         self._retention.stop()
         self._desk.end()
         self._pool.close()
         self._pool.dismiss()
-        await _within(drain_s, self._pool.all_gone())
-        if end_tasks:
+        await _first_of(self._pool.all_gone(), self._drained.wait())
+        if self._ends_tasks:
             await self._end_tasks()
         self._pool.end()
         self._news.ring_all()
@@ -194,6 +200,13 @@ def _server(socket: Path) -> grpc.aio.Server:
     server = grpc.aio.server(options=endpoint.SERVER_OPTIONS)
     server.add_insecure_port(endpoint.target(socket))
     return server
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    works = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+    for work in works:
+        work.cancel()
 
 
 async def _within(limit_s: float, wait: object) -> None:

@@ -29,6 +29,18 @@ def test_an_executor_that_dies_young_is_replaced(make_service):
     assert service.cli("run", "--", "echo", "again").word == "again"
 
 
+def test_down_is_heard_also_by_a_service_that_stops_already(make_service):
+    service = make_service("[executors]\ncount = 1\nslots = 1\n[service]\nstop_timeout_s = 600\n")
+    task = service.cli("run", "-d", "--", "sleep", "1000").word
+    until(lambda: service.task(task)["state"] == "running")
+    service.signal(signal.SIGTERM)
+    until(lambda: "stopping" in service.log())
+    service.cli("down", "--drain", "0")
+    assert service.wait() == 0
+    service.start()
+    assert service.task(task)["reason"] == "shutdown"
+
+
 FULL_LOG = """
 import sys
 from tsched.supervisor import log
