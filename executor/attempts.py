@@ -16,7 +16,7 @@ from ..proto.link_pb2 import Assignment, Chunk, Finished, Started
 from ..proto.values import AttemptState, EndReason, Stream
 from . import verdict as verdicts
 from .capture import Capture
-from .messages import Exited, Refused, Termed
+from .messages import Exited, Refused, Stopping
 from .messages import Started as RunnerStarted
 from .order import run_order, stdin_file
 from .output import Output
@@ -121,7 +121,7 @@ class Attempt:
         """The runner says something about it."""
         if isinstance(report, RunnerStarted):
             self._has_started(report)
-        elif isinstance(report, Termed):
+        elif isinstance(report, Stopping):
             self._steps.answered()
         elif isinstance(report, Refused):
             self._end(verdicts.refused(report.reason, report.message, report.exit_code), report.at_us)

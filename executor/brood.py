@@ -24,6 +24,7 @@ class Brood:
         self.empty = False
         self.cpu_s = 0.0
         self.peak_bytes: int | None = None
+        self.killed = 0
         self._struck: set[int] = set()
 
     def reap(self) -> None:
@@ -42,20 +43,18 @@ class Brood:
         return self._signal_group(0)
 
     def end(self) -> int:
-        """Kill everything and wait until nobody is left; returns how many were still alive.
+        """Kill everything and wait until nobody is left; returns how many had to be killed.
 
         Direct children are looked at anew after every death: whoever hops from pid to pid, leaving its parent each
         time, becomes one on the way.
         """
         self.reap()
-        count = 0
+        self.killed = 0
         while not self.empty:
-            new = procs.strike(set(procs.children_of(os.getpid())) - self._struck) - self._struck
-            self._struck |= new
-            count += len(new)
+            self._struck |= procs.strike(set(procs.children_of(os.getpid())) - self._struck)
             if self._wait(0):
                 self.reap()
-        return count
+        return self.killed
 
     def _wait(self, options: int) -> bool:
         """Reap one child; False when there was none to reap."""
@@ -70,6 +69,7 @@ class Brood:
 
     def _account(self, pid: int, status: int, usage: resource.struct_rusage) -> None:
         self._struck.discard(pid)
+        self.killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         self.cpu_s += usage.ru_utime + usage.ru_stime
         if pid == self.main:
             self.returncode = os.waitstatus_to_exitcode(status)

@@ -27,13 +27,13 @@ class Run(NamedTuple):
 
 
 class Term(NamedTuple):
-    """Order: ask the task's process group to end. Answered by Termed, unless the task ended before."""
+    """Order: ask the task's process group to end. Answered by Stopping, unless the task ended before."""
 
     attempt_id: int
 
 
 class Kill(NamedTuple):
-    """Order: end everything the task started, now. Answered by Exited."""
+    """Order: end everything the task started, now. Answered by Stopping, then Exited."""
 
     attempt_id: int
 
@@ -67,8 +67,8 @@ class Refused(NamedTuple):
     at_us: int
 
 
-class Termed(NamedTuple):
-    """Report: the process group was asked to end."""
+class Stopping(NamedTuple):
+    """Report: the order to end the task is being carried out."""
 
     attempt_id: int
 
@@ -93,7 +93,9 @@ class Exited(NamedTuple):
 
 
 Order = Setup | Run | Term | Kill
-Report = Up | Started | Refused | Termed | Exited
+Report = Up | Started | Refused | Stopping | Exited
 Message = Order | Report
 
-TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Setup, Run, Term, Kill, Up, Started, Refused, Termed, Exited)}
+TYPES: dict[str, Any] = {
+    kind.__name__: kind for kind in (Setup, Run, Term, Kill, Up, Started, Refused, Stopping, Exited)
+}

@@ -25,7 +25,7 @@ from ..proto.profiles import Profile
 from . import kernel, limits
 from .brood import Brood
 from .frames import Unpacker, pack
-from .messages import Exited, Kill, Refused, Run, Setup, Started, Term, Termed, Up
+from .messages import Exited, Kill, Refused, Run, Setup, Started, Stopping, Term, Up
 from .spawn import SpawnError, spawn
 
 if TYPE_CHECKING:
@@ -132,11 +132,11 @@ class Task:
         if not isinstance(order, Term | Kill) or order.attempt_id != self.id or too_late:
             return
         self.stopped = True
+        self._send(Stopping(self.id))
         if isinstance(order, Kill):
             self.killed = True
         else:
             self.brood.terminate()
-            self._send(Termed(self.id))
 
     def _reap(self) -> None:
         self.brood.reap()

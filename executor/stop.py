@@ -1,8 +1,9 @@
 """The way down: ask the task to end, give it its grace, kill its tree, and at last kill the runner that does not.
 
-    TERM --grace--> KILL --`ANSWER_S`--> the runner itself, and everything by its marks
+    TERM --grace--> KILL --no answer for `ANSWER_S`, or no end for `KILL_S`--> the runner itself, then all by its marks
 
-A runner that has not even answered a TERM of so long ago when the KILL is due is not asked again. All lengths are
+A runner answers each order at once; one that has not answered a TERM of so long ago when the KILL is due is not asked
+again. After its answer it has a while: to end a fork bomb is hard work, and nobody can do it better. All lengths are
 monotonic.
 """
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .runners import Runner
 
 ANSWER_S = 0.8
+KILL_S = 10.0
 
 
 class Ladder:
@@ -47,8 +49,11 @@ class Ladder:
             self._runner.send(Term(self._id))
 
     def answered(self) -> None:
-        """The runner has passed on the TERM."""
+        """The runner does what it was told."""
         self._asked_at = None
+        if self._killing:
+            self.cancel()
+            self._timer = self._loop.call_later(KILL_S, self._runner.kill)
 
     def cancel(self) -> None:
         """The task has ended."""

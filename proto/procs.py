@@ -111,17 +111,17 @@ def freeze(roots: Iterable[int]) -> set[int]:
     """Stop these processes and their descendants, and return them all.
 
     Stopped first, killed later: a stopped process cannot fork again and keeps its place under the process limits, so
-    that a fork bomb cannot refill. Bounded rounds: a process that hops from pid to pid cannot be caught like this.
+    that a fork bomb cannot refill. Each is stopped before its children are read, so that one pass finds nearly all; the
+    passes are bounded, because a process that hops from pid to pid cannot be caught like this.
     """
     frozen: set[int] = set()
-    level = {pid for pid in roots if alive(pid)}
+    starts = set(roots)
     for _ in range(FREEZE_ROUNDS):
-        _signal(level, signal.SIGSTOP)
-        frozen |= level
-        level = {pid for pid in _descendants(frozen) - frozen if alive(pid)}
-        if not level:
+        before = len(frozen)
+        frozen |= _stop_below(starts, frozen)
+        if len(frozen) == before:
             break
-    return frozen | level
+    return frozen
 
 
 def strike(roots: Iterable[int]) -> set[int]:
@@ -189,8 +189,15 @@ def _everyone() -> list[int]:
     return [pid for name in os.listdir("/proc") if name.isdecimal() and (pid := int(name)) != me]
 
 
-def _descendants(pids: Iterable[int]) -> set[int]:
-    return {child for pid in pids for child in children_of(pid)}
+def _stop_below(roots: Iterable[int], stopped: Collection[int]) -> set[int]:
+    """Stop the processes of these trees that are not stopped yet, parents first; returns all."""
+    found: set[int] = set()
+    level = set(roots)
+    while level:
+        _signal(level - set(stopped), signal.SIGSTOP)
+        found |= level
+        level = {child for pid in level for child in children_of(pid)} - found
+    return found
 
 
 def _reap(pid: int) -> bool:

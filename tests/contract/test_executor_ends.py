@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import procs
-from support.fake_link import FakeLink, Setup, plain_user, shared_room
+from support.fake_link import DEFAULT_PROFILE, FakeLink, Setup, plain_user, room, shared_room
 from support.wait import until
 from tsched.proto import link_pb2
 
@@ -173,6 +173,20 @@ def test_a_task_that_hops_from_process_to_process_is_caught(link: FakeLink) -> N
     link.output_has(attempt_id, b"ready")
     stop(link, attempt_id, 0)
     assert link.finish_of(attempt_id).state == "cancelled"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="counts all processes of a user, who should have no others")
+def test_a_fork_bomb_within_the_limits_of_a_user_is_ended() -> None:
+    bomb = "import os\nos.write(1, b'ready')\nwhile True:\n  try: os.fork() or os.setsid()\n  except OSError: pass"
+    limited = {**DEFAULT_PROFILE, "limits": {"processes": 150}}
+    with room(*plain_user(), profiles=[limited]) as setup:
+        link = setup.link
+        (attempt_id,) = link.give([sys.executable, "-I", "-S", "-c", bomb])
+        link.output_has(attempt_id, b"ready")
+        until(lambda: len(procs.tree(setup.pid)) > 60)
+        stop(link, attempt_id, 0)
+        assert link.finish_of(attempt_id).state == "cancelled"
+        assert setup.settled()
 
 
 def test_dead_children_of_a_long_task_are_reaped_while_it_runs(link: FakeLink, shared: Setup, place: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tsched.executor.messages import Kill, Term
 from tsched.executor.outbox import Outbox
-from tsched.executor.stop import ANSWER_S, Ladder
+from tsched.executor.stop import ANSWER_S, KILL_S, Ladder
 from tsched.proto.link_pb2 import Finished, Started
 
 
@@ -91,6 +91,15 @@ def test_first_asked_then_killed_then_its_runner(loop: Loop, runner: Runner, lad
     assert runner.seen == [Term, Kill]
     loop.advance(ANSWER_S)
     assert runner.seen == [Term, Kill, "killed"]
+
+
+def test_a_runner_that_is_at_it_gets_a_while(loop: Loop, runner: Runner, ladder: Ladder) -> None:
+    ladder.descend(0)
+    ladder.answered()
+    loop.advance(ANSWER_S + 1)
+    assert runner.seen == [Kill]
+    loop.advance(KILL_S)
+    assert runner.seen == [Kill, "killed"]
 
 
 def test_a_runner_that_does_not_answer_for_long_is_not_asked_again(loop: Loop, runner: Runner, ladder: Ladder) -> None:
