@@ -63,11 +63,11 @@ class Floor:
         if given.attempt_id in self.attempts:
             return
         attempt = self.attempts[given.attempt_id] = Attempt(given, self)
-        if self.desk.draining:
-            self._give_back(attempt.id)
-        elif given.profile in self.boot.profiles:
-            self.desk.arrive(attempt.id, given.queue, self.loop.time())
-        else:
+        self.desk.arrive(attempt.id, given.queue, self.loop.time())
+        if self.desk.draining or self.desk.paused:
+            self.recall(attempt.id)
+        elif given.profile not in self.boot.profiles:
+            self.desk.leave(attempt.id)
             text = f"this executor does not know the profile {given.profile!r}"
             attempt.conclude(verdicts.refused(EndReason.SPAWN_FAILED, text))
 
@@ -241,7 +241,7 @@ class Floor:
 
     def _resume(self) -> None:
         self.desk.paused = False
-        self.outbox.touch()
+        self.fill()
 
     def _return_backlog(self) -> None:
         for attempt_id in list(self.desk.waiting):

@@ -7,7 +7,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..proto.procs import NONCE_VARIABLE, RUNNER_VARIABLE
+from ..proto.procs import NONCE_VARIABLE
 from .messages import Run
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 def run_order(given: Assignment, boot: Boot) -> Run:
     """What the runner is to start."""
     payload = given.payload
-    env = {name: value for name, value in payload.env.items() if name != RUNNER_VARIABLE}
+    env = dict(payload.env)
     return Run(
         given.attempt_id,
         [boot.shell, "-c", payload.shell] if payload.shell else list(payload.args),

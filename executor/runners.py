@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from ..proto.link_pb2 import RunnerUp
-from ..proto.procs import NONCE_VARIABLE, RUNNER_VARIABLE
+from ..proto.procs import NONCE_VARIABLE
 from .messages import Exited, Setup, Up
 from .port import Port
 
@@ -180,7 +180,7 @@ class Pool:
             stdout=subprocess.DEVNULL,
             pass_fds=[fd],
             start_new_session=True,
-            env={**os.environ, NONCE_VARIABLE: self._boot.executor_id, RUNNER_VARIABLE: "1"},
+            env={**os.environ, NONCE_VARIABLE: self._boot.executor_id},
         )
 
     def _heard(self, runner: Runner, report: Message) -> None:

@@ -16,9 +16,11 @@ else and may not be looked into, is simply not listed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -27,10 +29,7 @@ if TYPE_CHECKING:
 
 NONCE_VARIABLE = "TSCHED_EXECUTOR"
 """The environment variable that carries the id of the executor a process belongs to."""
-RUNNER_VARIABLE = "TSCHED_RUNNER"
-"""Set in the environment of runners, and not in that of what they run."""
-
-_RUNNER_ENTRY = f"{RUNNER_VARIABLE}=1".encode()
+NS_GET_MNTNS_ID = 0x8008B705
 
 FREEZE_ROUNDS = 4
 WATCHED_AT_ONCE = 64
@@ -61,11 +60,23 @@ def boot_id() -> str:
 
 
 def mount_namespace(pid: int) -> int | None:
-    """Inode of the process's mount namespace; None when it is gone or may not be looked into."""
+    """Id of the process's mount namespace; None when it is gone, may not be looked into, or the kernel has no such ids.
+
+    Linux 6.11 and later never give such an id again (NS_GET_MNTNS_ID of ioctl_nsfs(2)). The inode number of a namespace
+    is no mark: the next namespace of anybody gets it.
+    """
     try:
-        return os.stat(f"/proc/{pid}/ns/mnt").st_ino
+        namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        answer = bytearray(8)
+        fcntl.ioctl(namespace, NS_GET_MNTNS_ID, answer)
+        return int.from_bytes(answer, sys.byteorder)
+    except OSError:
+        return None
+    finally:
+        os.close(namespace)
 
 
 def children_of(pid: int) -> list[int]:
@@ -85,13 +96,10 @@ def environment_of(pid: int) -> frozenset[bytes]:
 def find_where(namespaces: Collection[int], entries: Collection[bytes]) -> list[int]:
     """All live processes, except this one, in one of the mount namespaces or with all these environment entries.
 
-    The kernel soon gives the number of a namespace that is gone to a new one. So a namespace in which a runner lives is
-    not the one of a dead runner, and is not searched; nor are those of this process and of init.
+    The namespaces of this process and of init are never searched for: too many innocents live there.
     """
-    everyone = [(pid, mount_namespace(pid), environment_of(pid)) for pid in _everyone()]
-    inhabited = {namespace for _, namespace, environment in everyone if _RUNNER_ENTRY in environment}
-    sought = set(namespaces) - inhabited - {0, mount_namespace(os.getpid()), mount_namespace(1)}
-    return [pid for pid, ns, environment in everyone if ns in sought or (entries and environment.issuperset(entries))]
+    sought = set(namespaces) - {0, mount_namespace(os.getpid()), mount_namespace(1)}
+    return [pid for pid in _everyone() if (sought and mount_namespace(pid) in sought) or _has(pid, entries)]
 
 
 def find_marked(nonce: str, namespaces: Collection[int]) -> list[int]:
@@ -182,6 +190,10 @@ def end_marked(
         return [*orphans, *find_marked(nonce, namespaces)]
 
     return kill_until_gone(find, time.monotonic() + timeout_s)
+
+
+def _has(pid: int, entries: Collection[bytes]) -> bool:
+    return bool(entries) and environment_of(pid).issuperset(entries)
 
 
 def _everyone() -> list[int]:

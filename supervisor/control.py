@@ -107,7 +107,7 @@ def _executor(member: Member, config: Config) -> api_pb2.ExecutorStatus:
         state=member.state,
         slots=session.slots if session else config.slots_per_executor,
         running=len(session.tasks) if session else 0,
-        version=member.row.version,
+        version=member.row.version.partition("+")[0],
     )
 
 

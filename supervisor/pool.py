@@ -47,7 +47,7 @@ class Member:
     process: subprocess.Popen[bytes] | None = None
     session: Session | None = None
     leaving: bool = False
-    """Takes no new work: of another version, or told to go."""
+    """Takes no new work: of another version or configuration, or told to go."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     def release(self) -> None:
@@ -91,6 +91,7 @@ class Pool:
         self._link_socket = link_socket
         self._public_socket = public_socket
         self._ended = ended
+        self._build = f"{__version__}+{_digest(self._boot('', ''))}"
         self.closed = False
         # A sweep takes children that it does not know for leftovers: nothing is started meanwhile.
         self._changing = asyncio.Lock()
@@ -166,7 +167,7 @@ class Pool:
         pidfd = _pidfd_of(row)
         if pidfd is None:
             return False
-        self._watch(Member(row=row, pidfd=pidfd, leaving=row.version != __version__))
+        self._watch(Member(row=row, pidfd=pidfd, leaving=row.version != self._build))
         log.get(executor=row.id).info("executor_found", pid=row.pid, version=row.version)
         return True
 
@@ -230,7 +231,7 @@ class Pool:
             pid=pid,
             start_ticks=procs.start_ticks(pid) or 0,
             boot_id=procs.boot_id(),
-            version=__version__,
+            version=self._build,
             started_at_us=self._clock.now_us(),
             state="present",
         )
@@ -307,6 +308,11 @@ _LOST = {
     EndReason.EXECUTOR_DIED: "its executor died; everything it had started was ended",
     EndReason.MACHINE_RESTARTED: "the machine restarted while it ran",
 }
+
+
+def _digest(boot: dict[str, object]) -> str:
+    """Tells apart what executors were told: one that was told otherwise finishes its work and makes room."""
+    return hashlib.sha256(json.dumps(boot, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _pidfd_of(row: model.ExecutorRow) -> int | None:

@@ -15,6 +15,7 @@ from support.fake_link import DEFAULT_PROFILE, FakeLink, Setup, room
 from support.wait import until
 from tsched.executor.runner import TASKS_PER_RUNNER
 from tsched.proto import link_pb2
+from tsched.proto import procs as product
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,12 +74,11 @@ def test_tasks_held_ahead_in_vain_are_given_back(link: FakeLink, tmp_path: Path)
     for attempt_id in link.give(*["true"] * 40):
         until(lambda attempt_id=attempt_id: link.of(attempt_id).finished or link.of(attempt_id).returned)
     ids = link.give(*[gate(tmp_path / "go")] * 20)
-    running = until(lambda: [each for each in ids if link.of(each).started])
     until(lambda: sum(link.of(each).returned for each in ids) + len(link.waiting) == len(ids) - SLOTS)
     until(lambda: claimed(link) == 0)
     (tmp_path / "go").touch()
+    until(lambda: sum(bool(link.of(each).started) for each in ids) == SLOTS)
     running = [each for each in ids if link.of(each).started]
-    assert len(running) == SLOTS
     for attempt_id in running:
         link.finish_of(attempt_id)
     assert not any(link.of(each).finished for each in ids if link.of(each).returned)
@@ -147,9 +147,9 @@ def test_the_mark_of_a_runner_is_its_own(one: Setup, link: FakeLink) -> None:
         found = procs.look(runner.pid)
         assert found
         assert found.start_ticks == runner.start_ticks
-        own = os.stat(f"/proc/{runner.pid}/ns/mnt").st_ino
+        own = product.mount_namespace(runner.pid)
         assert runner.mount_namespace in {0, own}
-        assert own != os.stat("/proc/self/ns/mnt").st_ino or runner.mount_namespace == 0
+        assert own != product.mount_namespace(os.getpid()) or runner.mount_namespace == 0
 
 
 def test_a_finish_is_held_until_it_is_acknowledged(link: FakeLink) -> None:
@@ -274,8 +274,6 @@ def test_a_killed_executor_takes_its_runners_along(one: Setup, link: FakeLink) -
 
 
 def test_what_a_killed_executor_left_is_found_by_its_marks_and_ended(one: Setup, link: FakeLink) -> None:
-    from tsched.proto import procs as product
-
     (attempt_id,) = link.give("setsid sleep 1000 & env -i setsid sleep 1000 & echo ready; sleep 1000")
     link.output_has(attempt_id, b"ready")
     os.kill(one.pid, signal.SIGKILL)

@@ -101,3 +101,19 @@ def test_down_ends_what_does_not_finish_in_time_and_says_so(service, witness):
     service.start()
     shown = service.task(task)
     assert (shown["state"], shown["reason"]) == ("cancelled", "shutdown")
+
+
+def test_executors_told_otherwise_make_room_after_a_change_of_the_configuration(make_service, witness):
+    service = make_service(config="[executors]\ncount = 1\nslots = 1\n")
+    body = f"while [ ! -e {service.base}/go ]; do sleep 0.05; done"
+    task = service.cli("schedule", "--command", witness.command("long", body)).word
+    witness.wait_start("long")
+    [old] = [each["pid"] for each in service.json("status")["executors"]]
+    config = service.base / "config.toml"
+    config.write_text(config.read_text() + "[profiles.quiet]\nnice = 5\n")
+    service.restart()
+    assert service.cli("run", "--profile", "quiet", "--", "nice").stdout == b"5\n"
+    (service.base / "go").touch()
+    assert service.cli("wait", task).code == 0
+    assert len(witness.starts("long")) == 1
+    until(lambda: old not in [each["pid"] for each in service.json("status")["executors"]])
