@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import sqlite_utils
 
 from ..proto.errors import Refusal
-from . import sql
+from . import errors, sql
 from .cipher import Cipher, CorruptRecord
 from .errors import StoreFault
 from .migrate import OUTPUT, TSCHED, Schema, migrate
@@ -67,7 +67,7 @@ def _ask(lane: Lane, query: Callable[[Db], list[Finding]]) -> list[Finding]:
     """The findings of a query; a file that cannot be read is one."""
     try:
         return lane.readers.submit(query).result()
-    except (Refusal, StoreFault, sqlite3.Error) as error:
+    except (Refusal, StoreFault, *errors.SQLITE) as error:
         return [_problem(str(lane.path), str(error), DAMAGED)]
 
 
@@ -115,7 +115,7 @@ def _paged(store: Store, look: Callable[[Store, int], tuple[list[Finding], int |
     while after is not None:
         try:
             found, after = look(store, after)
-        except (Refusal, StoreFault, sqlite3.Error) as error:
+        except (Refusal, StoreFault, *errors.SQLITE) as error:
             return [*findings, _problem(str(store.state_dir), str(error), DAMAGED)]
         findings += found
     return findings

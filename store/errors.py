@@ -16,6 +16,8 @@ from ..proto.errors import Refusal, RefusalReason
 if TYPE_CHECKING:
     from pathlib import Path
 
+# What reading a damaged file raises: Python cannot always decode what SQLite found, or has to say about it.
+SQLITE = (sqlite3.Error, UnicodeDecodeError)
 PROBE_BYTES = 64 * 1024
 PRIMARY_CODE = 0xFF
 
@@ -63,8 +65,14 @@ def unusable(folder: Path, why: str) -> Refusal:
     return Refusal(RefusalReason.STATE_DIR_UNUSABLE, f"state folder {folder} {why}", "choose another with --state-dir")
 
 
-def translate(error: sqlite3.Error, path: Path) -> Exception:
+def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> Exception:
     """Tell a SQLite error about the database at `path` in words of ours; a bug stays what it is."""
+    if isinstance(error, UnicodeDecodeError) or "Could not decode" in str(error):
+        return corrupt(path, "is damaged (text in it is no UTF-8)")
+    return _of_code(error, path) or error
+
+
+def _of_code(error: sqlite3.Error, path: Path) -> Exception | None:
     match getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE:
         case sqlite3.SQLITE_FULL:
             return full(path)
@@ -76,7 +84,7 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
             return StoreBusy(f"{path} is locked by another program")
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PROTOCOL:
             return full(path) if disk_is_full(path.parent) and not _is_fsync(error) else _fault(error, path)
-    return error
+    return None
 
 
 def disk_is_full(folder: Path) -> bool:

@@ -114,7 +114,7 @@ def translated(path: Path) -> Iterator[None]:
     """Errors of SQLite and of the file system as refusals and faults of ours; what SQLite cannot read is damaged."""
     try:
         yield
-    except sqlite3.Error as error:
+    except errors.SQLITE as error:
         told = errors.translate(error, path)
         raise (errors.corrupt(path, f"cannot be read ({error})") if told is error else told) from error
     except OSError as error:

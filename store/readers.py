@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import sqlite3
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,7 +63,7 @@ class Readers:
     def _answer(self, db: Db, query: Callable[[Db], T], future: Future[T]) -> None:
         try:
             answer = self._ask(db, query)
-        except sqlite3.Error as error:
+        except errors.SQLITE as error:
             future.set_exception(errors.translate(error, self._path))
         except BaseException as error:  # noqa: BLE001 - a query must not take the thread with it
             future.set_exception(error)

@@ -187,7 +187,7 @@ class Writer:
             raise errors.StoreFault(f"{self._path} was replaced while it was in use")
 
     def _translate(self, error: BaseException) -> BaseException:
-        return errors.translate(error, self._path) if isinstance(error, sqlite3.Error) else error
+        return errors.translate(error, self._path) if isinstance(error, errors.SQLITE) else error
 
     def _note(self, fault: errors.StoreFault | None) -> None:
         """Refuse all further work after a fault; a lock held by others passes."""

@@ -101,7 +101,12 @@ def small_beside_large(folder: Path) -> None:
         executor = keep.executor()
         claimed = keep.running(executor)
         gate, held = threading.Event(), threading.Event()
-        holding = keep.store.write(lambda _: (held.set(), gate.wait(ANSWER_S)))
+
+        def hold(_: object) -> None:
+            held.set()
+            gate.wait(ANSWER_S)
+
+        holding = keep.store.write(hold)
         held.wait(ANSWER_S)
         large = [keep.store.write(submission(keep, bytes(9_000_000))) for _ in range(2)]
         report = finish_report(executor, claimed, keep.clock.us)

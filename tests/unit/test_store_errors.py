@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +60,15 @@ def test_a_lock_held_by_others_is_a_fault_that_passes(tmp_path: Path) -> None:
 def test_a_bug_stays_what_it_is(tmp_path: Path, code: int) -> None:
     error = failure(code)
     assert errors.translate(error, tmp_path / "tsched.db") is error
+
+
+def test_text_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(sqlite3.OperationalError) as failed:
+        connection.execute("SELECT CAST(x'ff' AS TEXT)").fetchone()
+    for error in (failed.value, UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")):
+        told = errors.translate(error, tmp_path / "tsched.db")
+        assert isinstance(told, Refusal)
+        assert told.reason is RefusalReason.STORE_CORRUPT
 
 
 def test_a_folder_with_space_is_not_full_and_one_that_is_gone_is_no_full_disk(tmp_path: Path) -> None:
