@@ -205,9 +205,15 @@ def set_up(setup: Setup) -> Up:
     kernel.die_with(setup.executor_pid)
     kernel.become_subreaper()
     kernel.reset_signals()
-    namespace = procs.mount_namespace(os.getpid()) if kernel.enter_mount_namespace() else None
+    namespace = _own_namespace()
     notes = limits.apply(Profile.of_dict(setup.profile))
     return Up(os.getpid(), procs.start_ticks(os.getpid()) or 0, namespace or 0, notes)
+
+
+def _own_namespace() -> int | None:
+    """Enter a mount namespace of our own, where the kernel gives them ids by which to find them for certain."""
+    has_ids = procs.mount_namespace(os.getpid()) is not None
+    return procs.mount_namespace(os.getpid()) if has_ids and kernel.enter_mount_namespace() else None
 
 
 def main() -> None:
