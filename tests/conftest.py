@@ -63,12 +63,14 @@ def _service(config: str, request: pytest.FixtureRequest) -> Iterator[Service]:
     service = Service(base, config)
     item = request.node
     item.stash.setdefault(services, []).append(service)
+    started = False
     try:
         service.start()
+        started = True
         yield service
     finally:
         try:
-            service.close(force=item.stash.get(failed, False) or not service.log_path.exists())
+            service.close(force=not started or item.stash.get(failed, False))
         finally:
             shutil.rmtree(base, ignore_errors=True)
 

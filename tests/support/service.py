@@ -73,6 +73,7 @@ class Service:
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "PATH": os.environ["PATH"],
+            "PYTHONFAULTHANDLER": "1",
             "XDG_RUNTIME_DIR": str(base),
             "TSCHED_STATE_DIR": str(self.state_dir),
             "TSCHED_SOCKET": str(self.socket),
@@ -107,6 +108,10 @@ class Service:
             )
         os.close(write)
         answer = _first_line(read)
+        if answer != b"ready\n":
+            # Where it hangs, if it does: its threads' stacks go to its log.
+            self.signal(signal.SIGABRT)
+            self.wait()
         assert answer == b"ready\n", f"the supervisor answered {answer!r}\n{self.log()}"
 
     @property
