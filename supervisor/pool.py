@@ -8,29 +8,22 @@ boundary between the planner's side and where work runs.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import os
-import secrets
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
-from .. import __version__
 from ..proto import procs
 from ..proto.clock import Clock
-from ..proto.values import EndReason
-from ..store import Store, claims, executors, model
-from ..store.db import Db
+from ..store import Store, executors, model
 from . import durable, log
 from .background import Background
 from .config import Config
+from .launch import Launcher
 from .session import Session
+from .settle import Settler
 
 # An executor that lived shorter than this is not replaced at once: restarting it in a circle helps nobody.
 SHORT_LIFE_US = 1_000_000
@@ -75,27 +68,23 @@ class Pool:
 
     def __init__(
         self,
+        *,
         store: Store,
         clock: Clock,
         config: Config,
-        *,
-        link_socket: Path,
-        public_socket: Path,
-        ended: Callable[[model.Ended], None],
+        launcher: Launcher,
+        settler: Settler,
         background: Background,
     ) -> None:
-        """Call `ended` with every attempt that a dead executor leaves behind."""
         self._store = store
         self._clock = clock
         self._config = config
-        self._link_socket = link_socket
-        self._public_socket = public_socket
-        self._ended = ended
-        self._build = f"{__version__}+{_digest(self._boot('', ''))}"
+        self._launcher = launcher
+        self._settler = settler
+        self._background = background
         self.closed = False
         # A sweep takes children that it does not know for leftovers: nothing is started meanwhile.
         self._changing = asyncio.Lock()
-        self._background = background
         self.members: dict[str, Member] = {}
 
     async def start(self) -> None:
@@ -104,7 +93,7 @@ class Pool:
         dead = [row for row in rows if not self._meet(row)]
         self._background.spawn(self._fill())
         for row in dead:
-            self._background.spawn(self._settle(row))
+            self._background.spawn(self._settler.settle(row, self._strike))
 
     def close(self) -> None:
         """Start no executor any more."""
@@ -167,7 +156,7 @@ class Pool:
         pidfd = _pidfd_of(row)
         if pidfd is None:
             return False
-        self._watch(Member(row=row, pidfd=pidfd, leaving=row.version != self._build))
+        self._watch(Member(row=row, pidfd=pidfd, leaving=row.version != self._launcher.build))
         log.get(executor=row.id).info("executor_found", pid=row.pid, version=row.version)
         return True
 
@@ -188,66 +177,19 @@ class Pool:
 
     async def _spawn(self) -> bool:
         """Start one executor; False when none is missing. Raises OSError."""
-        executor, secret = secrets.token_hex(16), secrets.token_hex(32)
-        with ExitStack() as unused:
-            async with self._changing:
-                if self._complete:
-                    return False
-                boot_reading, boot_writing = os.pipe()
-                unused.callback(os.close, boot_writing)
-                row = self._start(executor, secret, boot_reading)
-            await durable.insist(lambda: self._store.write(partial(executors.register, row=row)))
-            unused.pop_all()
-        # Only now does it learn who it is: what it does from here on, a later supervisor can find out.
-        with os.fdopen(boot_writing, "w") as boot:
-            json.dump(self._boot(executor, secret), boot)
-        log.get(executor=executor).info("executor_started", pid=row.pid)
+        async with self._changing:
+            if self._complete:
+                return False
+            launched = self._launcher.start()
+            pidfd = os.pidfd_open(launched.process.pid)
+            self._watch(Member(row=launched.row, pidfd=pidfd, process=launched.process))
+        try:
+            await durable.insist(lambda: self._store.write(partial(executors.register, row=launched.row)))
+        except BaseException:
+            launched.abandon()
+            raise
+        launched.introduce()
         return True
-
-    def _start(self, executor: str, secret: str, boot_reading: int) -> model.ExecutorRow:
-        """Start the process and watch it; it reads who it is from this descriptor, which is closed here."""
-        with ExitStack() as unused:
-            unused.callback(os.close, boot_reading)
-            log_reading, log_writing = os.pipe()
-            unused.callback(os.close, log_writing)
-            log.LineReader(log_reading, lambda line: log.get(executor=executor).warning("executor_stderr", text=line))
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tsched.executor", "--boot-fd", str(boot_reading)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log_writing,
-                pass_fds=(boot_reading,),
-                env=_environment(),
-                start_new_session=True,
-            )
-            row = self._row(executor, secret, process.pid)
-            self._watch(Member(row=row, pidfd=os.pidfd_open(process.pid), process=process))
-        return row
-
-    def _row(self, executor: str, secret: str, pid: int) -> model.ExecutorRow:
-        return model.ExecutorRow(
-            id=executor,
-            secret_hash=hashlib.sha256(secret.encode()).digest(),
-            pid=pid,
-            start_ticks=procs.start_ticks(pid) or 0,
-            boot_id=procs.boot_id(),
-            version=self._build,
-            started_at_us=self._clock.now_us(),
-            state="present",
-        )
-
-    def _boot(self, executor: str, secret: str) -> dict[str, object]:
-        return {
-            "executor_id": executor,
-            "secret": secret,
-            "link": str(self._link_socket),
-            "socket": str(self._public_socket),
-            "slots": self._config.slots_per_executor,
-            "shell": self._config.tasks_shell,
-            "runner_idle_s": self._config.executors_runner_idle_s,
-            "profiles": [profile.as_dict() for profile in self._config.profiles.values()],
-            "version": __version__,
-        }
 
     def _watch(self, member: Member) -> None:
         self.members[member.row.id] = member
@@ -266,7 +208,7 @@ class Pool:
         """What it still told us counts; then its tree is ended and its attempts are settled."""
         if member.session is not None:
             await member.session.stored.wait()
-        await self._settle(member.row)
+        await self._settler.settle(member.row, self._strike)
         self.members.pop(member.row.id, None)
         member.gone.set()
 
@@ -275,44 +217,12 @@ class Pool:
             await asyncio.sleep(RESPAWN_DELAY_S)
         await self._fill()
 
-    async def _settle(self, row: model.ExecutorRow) -> None:
-        """End whatever a dead executor left, then its attempts. Tries until everything is proven gone."""
-        same_boot = row.boot_id == procs.boot_id()
-        if same_boot:
-            await self._sweep(row)
-        reason = EndReason.EXECUTOR_DIED if same_boot else EndReason.MACHINE_RESTARTED
-        for end in await durable.insist(lambda: self._store.write(partial(self._lose, row=row, reason=reason))):
-            self._ended(end)
-
-    async def _sweep(self, row: model.ExecutorRow) -> None:
-        runners = await asyncio.wrap_future(self._store.read(partial(executors.runners_of, executor=row.id)))
-        namespaces = {runner.mount_namespace for runner in runners if runner.mount_namespace}
-        while survivors := await self._strike(row.id, namespaces):
-            log.get(executor=row.id).error("processes_will_not_die", pids=survivors)
-
     async def _strike(self, executor: str, namespaces: set[int]) -> list[int]:
         """End what a dead executor left; returns what would not die in this time."""
         async with self._changing:
             ours = {member.row.pid for member in self.members.values() if member.alive}
             end = partial(procs.end_marked, executor, namespaces, own_children=True, known=ours, timeout_s=SWEEP_S)
             return await asyncio.to_thread(end)
-
-    def _lose(self, db: Db, *, row: model.ExecutorRow, reason: EndReason) -> list[model.Ended]:
-        now_us = self._clock.now_us()
-        ends = claims.lose(db, executor=row.id, reason=reason, message=_LOST[reason], now_us=now_us)
-        executors.gone(db, id=row.id, now_us=now_us)
-        return ends
-
-
-_LOST = {
-    EndReason.EXECUTOR_DIED: "its executor died; everything it had started was ended",
-    EndReason.MACHINE_RESTARTED: "the machine restarted while it ran",
-}
-
-
-def _digest(boot: dict[str, object]) -> str:
-    """Tells apart what executors were told: one that was told otherwise finishes its work and makes room."""
-    return hashlib.sha256(json.dumps(boot, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _pidfd_of(row: model.ExecutorRow) -> int | None:
@@ -327,9 +237,3 @@ def _pidfd_of(row: model.ExecutorRow) -> int | None:
         return pidfd
     os.close(pidfd)
     return None
-
-
-def _environment() -> dict[str, str]:
-    """What an executor needs of ours: nothing that could change how Python or the loader works."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR")
-    return {name: os.environ[name] for name in kept if name in os.environ}

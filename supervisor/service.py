@@ -28,10 +28,12 @@ from .config import Config
 from .control import Control
 from .desk import Desk
 from .ends import announce
+from .launch import Launcher
 from .link import Link
 from .news import News
 from .pool import Pool
 from .retention import Retention
+from .settle import Settler
 from .taps import Taps
 
 SERVICES = ("tsched.v1.Tasks", "tsched.v1.Control")
@@ -67,12 +69,11 @@ class Service:
             background=background,
         )
         self._pool = Pool(
-            store,
-            clock,
-            config,
-            link_socket=paths.link_socket,
-            public_socket=paths.socket,
-            ended=self._attempt_ended,
+            store=store,
+            clock=clock,
+            config=config,
+            launcher=Launcher(clock, config, link_socket=paths.link_socket, public_socket=paths.socket),
+            settler=Settler(store, clock, self._attempt_ended),
             background=background,
         )
         self._tasks = Tasks(
