@@ -87,10 +87,9 @@ def test_an_order_names_shell_environment_and_umask() -> None:
 
 
 def test_a_user_cannot_take_the_mark_off() -> None:
-    payload = Payload(args=["x"], env={"TSCHED_EXECUTOR": "other", "TSCHED_RUNNER": "1"}, umask=0)
+    payload = Payload(args=["x"], env={"TSCHED_EXECUTOR": "other"}, umask=0)
     order = run_order(Assignment(task_id="7", payload=payload), BOOT)
     assert order.env["TSCHED_EXECUTOR"] == "abc"
-    assert "TSCHED_RUNNER" not in order.env
     assert (order.argv, order.umask) == (["x"], 0)
 
 
