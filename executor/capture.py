@@ -11,7 +11,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from ..proto.values import Stream
+from .output import STREAMS
 
 if TYPE_CHECKING:
     import asyncio
@@ -37,8 +37,8 @@ class Capture:
         self._drained: Callable[[], None] | None = None
         self._give_up: asyncio.TimerHandle | None = None
         try:
-            for stream in Stream:
-                self._open(int(stream))
+            for stream in STREAMS:
+                self._open(stream)
         except OSError:
             self.close()
             raise

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..proto.sealing import Sealer
     from .window import Budget
 
+STREAMS = tuple(int(stream) for stream in Stream)
 CHUNK_BYTES = 256 * 1024
 
 
@@ -39,7 +40,7 @@ class Output:
     ) -> None:
         self.window = Window(budget)
         self.tapped = tapped
-        self.lengths = {int(stream): 0 for stream in Stream}
+        self.lengths: dict[int, int] = dict.fromkeys(STREAMS, 0)
         self._attempt_id = attempt_id
         self._keep = Keep(cap_bytes)
         self._sealer = sealer

@@ -27,6 +27,7 @@ class Port:
         self._hear = hear
         self._unpacker = Unpacker()
         self._queue: deque[tuple[bytes, list[int]]] = deque()
+        self._waits = False
         sock.setblocking(False)
         loop.add_reader(sock, self._read)
 
@@ -74,12 +75,19 @@ class Port:
             try:
                 sent = socket.send_fds(self._sock, [self._queue[0][0]], self._queue[0][1])
             except BlockingIOError:
-                self._loop.add_writer(self._sock, self._write)
+                self._wait_for_room(wait=True)
                 return
             except (BrokenPipeError, ConnectionResetError):
                 break  # its death is seen elsewhere
             self._took(sent)
-        self._loop.remove_writer(self._sock)
+        self._wait_for_room(wait=False)
+
+    def _wait_for_room(self, *, wait: bool) -> None:
+        if wait and not self._waits:
+            self._loop.add_writer(self._sock, self._write)
+        elif self._waits and not wait:
+            self._loop.remove_writer(self._sock)
+        self._waits = wait
 
     def _took(self, sent: int) -> None:
         data, descriptors = self._queue.popleft()

@@ -91,6 +91,11 @@ def test_arguments_arrive_as_they_were_given(link: FakeLink, word: str) -> None:
     assert out(link, ["printf", "%s|", "a", word]) == f"a|{word}|".encode()
 
 
+def test_a_megabyte_of_arguments_arrives(link: FakeLink) -> None:
+    words = [str(number % 10) * 100_000 for number in range(10)]
+    assert out(link, ["printf", "%s", *words]) == "".join(words).encode()
+
+
 def test_a_shell_string_is_run_by_the_shell(link: FakeLink) -> None:
     assert out(link, "echo $((6 * 7)) | tr 4 5") == b"52\n"
 
