@@ -136,7 +136,9 @@ class Floor:
         """Give waiting tasks to idle runners; start runners for those that have a slot and no runner."""
         missing: Counter[str] = Counter()
         for attempt_id in self.desk.first():
-            attempt = self.attempts[attempt_id]
+            attempt = self.attempts.get(attempt_id)
+            if attempt is None:
+                break  # a start has failed, and everything that waited was given back
             if runner := self.pool.take(attempt.given.profile):
                 self._launch(attempt, runner)
             else:

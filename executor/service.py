@@ -87,10 +87,10 @@ class Executor:
     def attached(self) -> None:
         """A supervisor listens: say again all it may not know, and ask for work."""
         self._refused = False
-        self._leave_when_due()
         self._floor.desk.attach()
         self._outbox.attach()
         self._floor.say_again()
+        self._leave_when_due()
 
     def detached(self, *, refused: bool) -> None:
         """Nobody listens any more."""

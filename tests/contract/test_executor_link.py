@@ -288,10 +288,10 @@ def test_want_of_descriptors_delays_tasks_and_fails_none(one: Setup, link: FakeL
     assert link.run("true").state == "succeeded"
     before = resource.prlimit(one.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{one.pid}/fd")), before[1]))
-    (attempt_id,) = link.give("true")
-    until(lambda: link.of(attempt_id).returned)
+    ids = link.give(*["true"] * 5)
+    until(lambda: all(link.of(each).returned for each in ids[:SLOTS]))
     resource.prlimit(one.pid, resource.RLIMIT_NOFILE, before)
-    assert link.finish_of(attempt_id).state == "succeeded"
+    assert all(link.finish_of(each).state == "succeeded" for each in ids)
     assert "task_not_started" in {line.event for line in link.logs}
 
 
