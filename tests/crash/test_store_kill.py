@@ -6,41 +6,37 @@ sync of the way from nothing to a finished task is a point to die at.
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections import defaultdict
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support import store_victim
-from support.keep import Keep, kept
+from support.keep import kept
+from support.store_crash import (
+    acknowledged,
+    command,
+    environment,
+    everything_submitted,
+    holds,
+    needs_strace,
+    nothing_twice,
+    traced,
+)
 from tsched.store import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent.parent
 ROUNDS = 8
-TURNS = 3
 POINTS = 4
 CREATION = 3  # the first calls in an empty folder: the file is not a database yet, or only half
 CALLS = ("pwrite64", "fdatasync")
-
-
-def command(folder: Path, turn_of: str, turns: int) -> list[str]:
-    return [sys.executable, "-m", "support.store_victim", str(folder), turn_of, str(turns)]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(TESTS)}
 
 
 def killed_after(folder: Path, turn_of: str, lines: int) -> list[str]:
@@ -54,39 +50,6 @@ def killed_after(folder: Path, turn_of: str, lines: int) -> list[str]:
         told += victim.stdout.readlines()
     assert victim.returncode == -signal.SIGKILL
     return [line for line in told if line.endswith("\n")]
-
-
-def acknowledged(told: Sequence[str]) -> dict[str, list[list[str]]]:
-    """What was told, by its first word."""
-    facts: dict[str, list[list[str]]] = defaultdict(list)
-    for line in told:
-        word, *rest = line.split()
-        facts[word].append(rest)
-    return facts
-
-
-def holds(keep: Keep, told: Sequence[str]) -> None:
-    """Everything that was told is true."""
-    facts = acknowledged(told)
-    for key, task_id in facts["submitted"]:
-        row = keep.get(task_id)
-        assert row.payload == key.encode() * 20
-    for attempt_id, task_id in facts["claimed"]:
-        assert [str(attempt.attempt_id) for attempt in keep.attempts(task_id)] == [attempt_id]
-    for _, task_id in facts["finished"]:
-        assert keep.get(task_id).state == "succeeded"
-
-
-def nothing_twice(keep: Keep, told: Sequence[str], keys: Sequence[str]) -> None:
-    """Every key that was, or may have been, submitted is one task; repeating it gives that one."""
-    ids = {key: task_id for key, task_id in acknowledged(told)["submitted"]}  # noqa: C416 - pairs are lists
-    before = sum(keep.counts().values())
-    answers = keep.submit(*store_victim.drafts_of(keys, keep.clock.us))
-    for key, answer in zip(keys, answers, strict=True):
-        assert answer.existed or key not in ids
-        assert ids.get(key, answer.id) == answer.id
-    assert sum(keep.counts().values()) == before + sum(not answer.existed for answer in answers)
-    assert len({answer.id for answer in answers}) == len(keys)
 
 
 def test_a_store_killed_again_and_again_keeps_what_it_acknowledged(tmp_path: Path) -> None:
@@ -111,28 +74,6 @@ def test_a_store_killed_again_and_again_keeps_what_it_acknowledged(tmp_path: Pat
         assert all(keep.get(task_id) for _, task_id in facts["submitted"])
         attempts = [attempt_id for attempt_id, _ in facts["claimed"]]
         assert len(attempts) == len(set(attempts)), "an attempt id came back"
-
-
-@cache
-def strace() -> str | None:
-    """Why calls cannot be injected here, if so."""
-    if shutil.which("strace") is None:
-        return "there is no strace"
-    tried = subprocess.run(["strace", "-qq", "-e", "trace=none", "true"], check=False, capture_output=True, text=True)
-    return None if tried.returncode == 0 else f"strace may not trace: {tried.stderr.strip()}"
-
-
-needs_strace = pytest.mark.skipif("strace() is not None", reason="injecting failures takes a strace that may trace")
-
-
-def traced(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["strace", "-f", "-qq", "-o", str(folder.with_suffix(".trace")), *options, *command(folder, "s", TURNS)],
-        check=False,
-        stdout=subprocess.PIPE,
-        env=environment(),
-        text=True,
-    )
 
 
 def scene(folder: Path, *, new: bool) -> Path:
@@ -163,7 +104,7 @@ def die_at(folder: Path, call: str, point: int) -> None:
     told = died.stdout.splitlines(keepends=True)
     with kept(folder) as keep:
         holds(keep, told)
-        nothing_twice(keep, told, [key for turn in range(TURNS) for key in store_victim.keys_of("s", turn)])
+        nothing_twice(keep, told, everything_submitted())
         assert keep.sql("PRAGMA auto_vacuum") == [(2,)]
         keep.lose("executor-s")
 
@@ -204,6 +145,6 @@ def test_a_failed_sync_is_a_fault_and_loses_nothing_that_was_acknowledged(tmp_pa
         faults += bool(acknowledged(told)["fault"])
         with kept(folder) as keep:
             holds(keep, told)
-            nothing_twice(keep, told, [key for turn in range(TURNS) for key in store_victim.keys_of("s", turn)])
+            nothing_twice(keep, told, everything_submitted())
             keep.lose("executor-s")
     assert faults
