@@ -11,6 +11,7 @@ import faulthandler
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO, cast
@@ -19,6 +20,7 @@ import structlog
 
 LINE_LIMIT = 4096
 READ_SIZE = 65_536
+RELEASE_S = 2.0
 
 
 class Outlet:
@@ -115,20 +117,31 @@ class LineReader:
 
 
 def capture_stderr() -> Callable[[], None]:
-    """Turn what this process writes to fd 2 into log lines. Returns what undoes it."""
+    """Turn what this process writes to fd 2 into log lines. Returns what undoes it.
+
+    A thread reads it: whoever fills the pipe waits for room in it, and that may be the event loop.
+    """
     saved = os.dup(2)
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)  # we read it ourselves: who waits for room in it waits for ever
     os.dup2(writing, 2)
     os.close(writing)
-    reader = LineReader(reading, lambda line: get().warning("stderr", text=line))
+    reader = threading.Thread(target=_log_lines, args=(reading,), name="stderr", daemon=True)
+    reader.start()
 
     def release() -> None:
+        sys.stderr.flush()
         os.dup2(saved, 2)
         os.close(saved)
-        reader.close()
+        reader.join(RELEASE_S)
 
     return release
+
+
+def _log_lines(descriptor: int) -> None:
+    with os.fdopen(descriptor, "rb") as pipe:
+        while line := pipe.readline(LINE_LIMIT):
+            if line.strip():
+                get().warning("stderr", text=line.rstrip(b"\n").decode("utf-8", "backslashreplace"))
 
 
 def level(word: str) -> int:
