@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Db:
 
     connection: sqlite3.Connection
     cipher: Cipher
-    sql: Mapping[str, Statement]
+    sql: Mapping[str, Statement] = field(repr=False)
 
     def one(self, statement: str, /, **params: Any) -> sqlite3.Row | None:
         """The first row of a named statement."""
