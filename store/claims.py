@@ -32,16 +32,18 @@ def claim(
     id goes to `corrupt`. An executor that is gone, or unknown, is given nothing.
     """
     given: list[model.Claimed] = []
+    damaged: list[str] = []
     row = db.one("executor_by_id", id=executor)
     while row is not None and row["state"] == "present" and len(given) < limit:
         wanted = limit - len(given)
         taken = _take(db, executor, queue, wanted, now_us)
         opened = [_opened(db, row, now_us) for row in taken]
         given += [claimed for claimed in opened if claimed is not None]
-        if corrupt is not None:
-            corrupt += [row["task_id"] for row, claimed in zip(taken, opened, strict=True) if claimed is None]
+        damaged += [row["task_id"] for row, claimed in zip(taken, opened, strict=True) if claimed is None]
         if len(taken) < wanted:
             break
+    if corrupt is not None:
+        corrupt[:] = damaged  # the writer may run a command again
     return given
 
 

@@ -8,6 +8,7 @@ before its output does, so whatever happens in between is noticed: `open` brings
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from . import claims, executors, opening, output, retention, sql
@@ -123,8 +124,8 @@ class Store:
     def _reconcile(self) -> None:
         """Bring the files together: attempt ids above all that have output, no output of attempts that are gone."""
         newest = self.read_output(output.newest_attempt).result()
-        self.write(lambda db: claims.skip_ids(db, newest=newest)).result()
+        self.write(partial(claims.skip_ids, newest=newest)).result()
         self.write(executors.forget_gone).result()
-        while doomed := self.read(lambda db: retention.dropped(db, limit=DROP_BATCH)).result():
-            self.write_output(lambda db, ids=doomed: output.drop(db, attempt_ids=ids)).result()  # type: ignore[misc]
-            self.write(lambda db, ids=doomed: retention.output_dropped(db, attempt_ids=ids)).result()  # type: ignore[misc]
+        while doomed := self.read(partial(retention.dropped, limit=DROP_BATCH)).result():
+            self.write_output(partial(output.drop, attempt_ids=doomed)).result()
+            self.write(partial(retention.output_dropped, attempt_ids=doomed)).result()

@@ -88,7 +88,7 @@ def list_page(
 def counts(db: Db) -> dict[str, int]:
     """How many tasks are in each state, in every state."""
     found = {row["state"]: row["tasks"] for row in db.all("counts")}
-    return {state.value: found[state] for state in TaskState}
+    return {state.value: found.get(state, 0) for state in TaskState}
 
 
 def modify(db: Db, *, id: str, patch: model.Patch, now_us: int) -> model.TaskRow:  # noqa: A002
@@ -114,9 +114,10 @@ def delete(db: Db, *, id: str) -> model.Deleted:  # noqa: A002
 
 
 def cancel(db: Db, *, id: str, now_us: int, grace_us: int | None = None) -> model.Cancelled:  # noqa: A002
-    """End a task: at once where it waits; where it runs, note the wish (and its grace) for its executor to carry out.
+    """End a task: at once where it waits; where it runs, note the wish for its executor to carry out.
 
-    Repeating the wish changes nothing. Raises Refusal NO_SUCH_TASK, or WRONG_STATE when the task has ended.
+    Repeating the wish changes nothing but its grace, where one is given. Raises Refusal NO_SUCH_TASK, or WRONG_STATE
+    when the task has ended.
     """
     seq, state = rows.seq_and_state(db, id)
     waited = db.run("cancel_waiting", seq=seq, now_us=now_us)
@@ -177,7 +178,7 @@ def _move(state: str, patch: model.Patch, now_us: int) -> str | None:
 
 
 def _replace_payload(db: Db, seq: int, plain: bytes) -> None:
-    revision = db.all("payload_revision", seq=seq)[0]["revision"] + 1
-    db.run(
-        "replace_payload", task=seq, revision=revision, sealed=rows.seal_payload(db, plain, seq=seq, revision=revision)
-    )
+    row = db.one("payload_revision", seq=seq)
+    revision = 0 if row is None else row["revision"] + 1
+    sealed = rows.seal_payload(db, plain, seq=seq, revision=revision)
+    db.run("replace_payload", task=seq, revision=revision, sealed=sealed)

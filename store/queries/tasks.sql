@@ -102,7 +102,8 @@ UPDATE tasks SET state = 'scheduled' WHERE seq = :seq AND state IN ('scheduled',
 SELECT revision FROM payloads WHERE task = :seq
 
 -- replace_payload: a person changed what it is to run
-UPDATE payloads SET revision = :revision, sealed = :sealed WHERE task = :task
+INSERT INTO payloads (task, revision, sealed) VALUES (:task, :revision, :sealed)
+ON CONFLICT (task) DO UPDATE SET revision = excluded.revision, sealed = excluded.sealed
 
 -- cancel_waiting: a person ended a task that had nothing running
 -- from: scheduled blocked ready retrying held

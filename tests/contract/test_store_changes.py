@@ -8,7 +8,7 @@ import pytest
 
 from support.keep import Keep, chunk, kept
 from tsched.proto.errors import Refusal, RefusalReason
-from tsched.store import model, output, retention, tasks
+from tsched.store import claims, model, output, retention, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +68,14 @@ def test_a_changed_payload_is_what_is_run(keep: Keep, executor: str) -> None:
     modify(keep, task_id, payload=b"two")
     modify(keep, task_id, payload=b"three")
     assert keep.claim(executor)[0].payload == b"three"
+
+
+@pytest.mark.parametrize("damage", ["UPDATE payloads SET sealed = x'00'", "DELETE FROM payloads"])
+def test_a_new_payload_heals_a_damaged_one(keep: Keep, executor: str, damage: str) -> None:
+    task_id = keep.task()
+    keep.sql(damage)
+    modify(keep, task_id, payload=b"new")
+    assert keep.claim(executor)[0].payload == b"new"
 
 
 def test_an_older_payload_put_back_is_not_run(keep: Keep, executor: str) -> None:
@@ -151,6 +159,15 @@ def test_the_wish_is_durable_and_repeating_it_changes_nothing(keep: Keep, execut
     keep.reopen()
     keep.clock.advance(3)
     assert cancel(keep, claimed.task_id) == first
+
+
+def test_the_grace_of_a_wish_is_durable_and_may_be_given_again(keep: Keep, executor: str) -> None:
+    claimed = keep.running(executor, grace_us=77)
+    for grace_us, wanted in ((None, 77), (9, 9), (None, 9), (0, 0)):
+        cancelled = keep.do(tasks.cancel, id=claimed.task_id, now_us=keep.clock.us, grace_us=grace_us)
+        keep.reopen()
+        (live,) = keep.ask(claims.live_attempts, executor=executor)
+        assert (cancelled.grace_us, live.grace_us) == (wanted, wanted)
 
 
 def test_a_start_that_comes_after_the_wish_is_noted_and_stops_nothing(keep: Keep, executor: str) -> None:

@@ -111,6 +111,17 @@ def test_a_task_whose_payload_is_damaged_fails_and_the_next_one_is_given(keep: K
         keep.do(tasks.delete, id=task_id)
 
 
+def test_the_tasks_that_were_damaged_are_named_to_who_asks(keep: Keep, executor: str) -> None:
+    ids = [keep.task() for _ in range(5)]
+    keep.sql("UPDATE payloads SET sealed = x'00' WHERE task <> 3")
+    named = ["what an earlier run of the command left"]
+    values = {"executor": executor, "queue": "default", "limit": 2, "now_us": keep.clock.us, "corrupt": named}
+    assert [claimed.task_id for claimed in keep.do(claims.claim, **values)] == [ids[2]]
+    assert sorted(named) == sorted(set(ids) - {ids[2]})
+    for task_id in named:
+        keep.do(tasks.delete, id=task_id)
+
+
 def test_damaged_payloads_alone_are_gone_through_to_the_end(keep: Keep, executor: str) -> None:
     keep.submit(*(keep.draft() for _ in range(7)))
     keep.sql("UPDATE payloads SET sealed = x'00'")
