@@ -94,7 +94,7 @@ def _weak_marks(db: Db) -> list[model.Finding]:
             object="runners",
             message="no mount namespace of their own: a process that leaves its session and clears its environment "
             "is found while its executor lives, and not after supervisor and executor were both killed",
-            hint="run the service as root for the stronger mark",
+            hint="a service of root on Linux 6.11 or later has the stronger mark",
         )
     ]
 
