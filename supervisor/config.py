@@ -20,6 +20,8 @@ from ..proto.profiles import IO_CLASSES, LIMITS, Profile
 SHIPPED = Path(__file__).resolve().parent.parent / "config.toml"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DAY_S = 86_400.0
+# Less than this starves the runner itself, which lives under the limits that its tasks inherit.
+LEAST_LIMITS = {"address_space_bytes": 64 << 20, "data_bytes": 64 << 20, "open_files": 32}
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -101,8 +103,9 @@ def _limits(value: Any) -> str | None:
     for name, limit in value.items():
         if name not in LIMITS:
             return f"has no limit named {name}; there are {', '.join(LIMITS)}"
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-            return f"has a bad {name}: must be a whole number, 0 or more"
+        least = LEAST_LIMITS.get(name, 0)
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < least:
+            return f"has a bad {name}: must be a whole number, {least} or more"
     return None
 
 

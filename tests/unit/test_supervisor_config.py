@@ -57,6 +57,7 @@ def test_all_mistakes_are_named_at_once_each_with_its_line(tmp_path):
         ("[tasks]\nenvironment = [1]\n", "tasks.environment must be a list of variable names"),
         ("[profiles.default]\nlimits = { open_fish = 3 }\n", "has no limit named open_fish"),
         ("[profiles.default]\nlimits = { open_files = -3 }\n", "has a bad open_files"),
+        ("[profiles.default]\nlimits = { data_bytes = 1000 }\n", "67108864 or more"),
         ('[profiles."a b"]\nnice = 1\n', "is no name for a profile"),
         ("[profiles.default]\ncpu_affinity = [-1]\n", "must be a list of processor numbers"),
     ],
