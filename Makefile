@@ -15,7 +15,7 @@ PROTOC_VERSION := 1.80.0
 PROTOC := $(VENV)/protoc-$(PROTOC_VERSION)
 GENERATE := PYTHONPATH=$(PROTOC) PYTHON=$(RUN) sh proto/generate.sh
 
-PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
+PYTEST := $(RUN) -m pytest -n 4 --dist worksteal
 
 .PHONY: help demo test test-slow lint types imports drift pytest wheel format proto clean
 
