@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from ..proto import checks
 from ..proto.errors import EXIT_OK, Refusal, RefusalReason
+from ..proto.values import TaskState
 from . import connect, console, parser, spec, submit
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from datetime import tzinfo
 
     from ..proto import api_pb2 as api
 
@@ -47,9 +49,16 @@ def _modify(args: Namespace) -> int:
     with connect.connect_or_start(args) as client:
         task = client.modify(asked)
     if due:
-        submit.say_due(task.id, task.due_at_us, zone)
+        _say_due(task, zone)
     _put(task, as_json=args.json)
     return EXIT_OK
+
+
+def _say_due(task: api.Task, zone: tzinfo) -> None:
+    if task.state == TaskState.HELD:
+        console.say(f"task {task.id} is held: it is not started, whatever its time")
+    else:
+        submit.say_due(task.id, task.due_at_us, zone)
 
 
 def _put(task: api.Task, *, as_json: bool) -> None:

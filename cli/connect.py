@@ -22,8 +22,14 @@ START_S = 30.0
 
 
 def state_dir(args: Namespace) -> Path:
-    """The state folder that is meant."""
-    return Path(args.state_dir or endpoint.default_state_dir())
+    """The state folder that is meant. Raises Refusal STATE_DIR_UNUSABLE for a name that SQLite cannot be given."""
+    folder = Path(args.state_dir or endpoint.default_state_dir())
+    try:
+        os.fspath(folder).encode()
+    except UnicodeEncodeError:
+        message = f"the state folder {os.fspath(folder)!r} is not valid UTF-8"
+        raise Refusal(RefusalReason.STATE_DIR_UNUSABLE, message, "choose another with --state-dir") from None
+    return folder
 
 
 def socket_path(args: Namespace) -> Path:

@@ -137,6 +137,7 @@ def _flushed(code: int) -> int:
     except BrokenPipeError:
         return EXIT_BROKEN_PIPE
     except OSError as error:
-        console.say(f"cannot write to stdout: {error.strerror}")
+        if code != EXIT_TSCHED_FAILED:  # otherwise that was said already
+            console.say(f"cannot write to stdout: {error.strerror}")
         return EXIT_TSCHED_FAILED
     return code

@@ -145,7 +145,9 @@ def umask(text: str) -> int:
 def _number(text: str, what: str) -> int:
     digits = text.removeprefix("-").removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) < len(str(2**63))):
-        raise Refusal(RefusalReason.BAD_VALUE, f"not {what}: {checks.quoted(text)}", "use a whole number")
+        raise Refusal(
+            RefusalReason.BAD_VALUE, f"not {what}: {checks.quoted(text)}", "use a whole number of at most 32 bits"
+        )
     return int(text)
 
 

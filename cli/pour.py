@@ -26,7 +26,7 @@ def pour(output: api.Output, *, alone: bool = False) -> None:
         console.say(f"{output.gap_bytes} bytes of {NAMES[output.stream]} were not kept (output cap)")
     write(1 if alone else DESCRIPTORS[output.stream], output.data)
     if output.truncated:
-        console.say("the output ends here: its executor died; more may have been written")
+        console.say("the output ends here: what recorded it died; more may have been written")
 
 
 def write(descriptor: int, data: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..client.as_json import command_line, known
 from ..proto import durations
 from ..proto.clock import SECOND_US
-from ..proto.values import TaskState
+from ..proto.values import EndReason, TaskState
 from . import escape, exits, table, zones
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def _attempt(attempt: api.Attempt) -> str:
 def _output(attempt: api.Attempt) -> str:
     text = f"stdout {attempt.stdout_bytes} bytes, stderr {attempt.stderr_bytes} bytes"
     text += f", {attempt.dropped_bytes} not kept" if attempt.dropped_bytes else ""
-    return text + (", cut off: its executor died" if attempt.truncated else "")
+    died = "runner" if attempt.reason == EndReason.RUNNER_DIED else "executor"
+    return text + (f", cut off: its {died} died" if attempt.truncated else "")
 
 
 def _instant(at_us: int | None) -> str:

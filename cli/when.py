@@ -87,8 +87,8 @@ def _rfc_3339(found: re.Match[str]) -> int:
     zone_text = "+00:00" if found[4] == "z" else found[4]
     try:
         moment = datetime.fromisoformat(f"{found[1]}T{found[2]}{zone_text}")
-    except ValueError as error:
-        raise Refusal(RefusalReason.BAD_TIME, f"no such time: {found[0]} ({error})", HINT) from None
+    except ValueError:
+        raise Refusal(RefusalReason.BAD_TIME, f"no such time: {found[0].upper()}", HINT) from None
     return zones.microseconds(moment) + _scaled(0, found[3])
 
 
@@ -191,6 +191,10 @@ def _unreadable(text: str) -> Refusal:
     if _AMBIGUOUS_DAY.search(text) and not _ISO_DAY.fullmatch(text):
         hint = "write the day as 2027-04-01, or with its month's name"
         return Refusal(RefusalReason.BAD_TIME, f"can be read in more than one way: {quoted(text)}", hint)
+    if text == "yesterday":
+        return Refusal(RefusalReason.BAD_TIME, "yesterday is past", "give a later time, or use: tsched run")
+    if _ISO_DAY.fullmatch(text):
+        _date(date.fromisoformat, text)
     if _ISO_DAY.fullmatch(text) or text in (*_NEAR_DAYS, *_DAYS) or _NAMED_DAY.fullmatch(text):
         return Refusal(RefusalReason.BAD_TIME, f"a day without a time: {text}", f"add one: {text} 9:00")
     return Refusal(RefusalReason.BAD_TIME, f"not a time: {quoted(text)}", HINT)

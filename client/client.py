@@ -6,6 +6,7 @@ Everything raises Refusal and nothing else. Messages are those of proto/api.prot
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ ANSWER_S = 30.0
 SUBMIT_S = 120.0
 RETURN_S = 10.0
 """How long a submission waits for a supervisor that went away before it answered."""
+PAUSE_S = 0.05
+"""Between two attempts to reach a supervisor that is coming back."""
 
 
 def random_key() -> str:
@@ -141,8 +144,22 @@ class Client:
         return status
 
     def await_ready(self, timeout_s: float) -> None:
-        """Wait until a supervisor answers. Raises Refusal NO_SUPERVISOR when none does in time."""
-        self._ask(self._control.Status, api.StatusRequest(), wait_for_ready=True, timeout=timeout_s)
+        """Wait until a supervisor answers. Raises Refusal NO_SUPERVISOR when none does in time.
+
+        gRPC's own waiting ends with a connection that breaks, as one does that a dying supervisor still took.
+        """
+        clock = SystemClock()
+        end_us = clock.mono_us() + int(timeout_s * SECOND_US)
+        while True:
+            left_s = max(0, end_us - clock.mono_us()) / SECOND_US
+            try:
+                self._ask(self._control.Status, api.StatusRequest(), wait_for_ready=True, timeout=left_s)
+            except Refusal as refusal:
+                if not broken(refusal) or clock.mono_us() >= end_us:
+                    raise
+                time.sleep(min(left_s, PAUSE_S))
+            else:
+                return
 
     def doctor(self) -> api.DoctorResponse:
         """Check store and invariants; takes as long as it takes."""

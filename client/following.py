@@ -103,19 +103,30 @@ def _resumed(client: Client, progress: Progress) -> Iterator[Event]:
 
 def follow_logs(client: Client, request: api.LogsRequest, *, on_break: OnBreak) -> Iterator[api.Output]:
     """Output as asked for; with `follow`, also over a restart of the supervisor."""
-    progress = Progress(id=request.id)
-    try:
-        for output in client.logs(request):
-            progress.note(output)
-            yield output
-    except Refusal as refusal:
-        if not (broken(refusal) and request.follow):
-            raise
-        on_break(request.id)
-        client.await_ready(PATIENCE_S)
-        for event in _resumed(client, progress):
-            if isinstance(event, api.Output) and request.stream in ("", event.stream):
-                yield event
+    progress, resumed = Progress(id=request.id), False
+    while True:
+        try:
+            yield from _resumed_logs(client, request, progress) if resumed else _live_logs(client, request, progress)
+        except Refusal as refusal:
+            if not (broken(refusal) and request.follow):
+                raise
+            on_break(request.id)
+            client.await_ready(PATIENCE_S)
+            resumed = True
+        else:
+            return
+
+
+def _live_logs(client: Client, request: api.LogsRequest, progress: Progress) -> Iterator[api.Output]:
+    for output in client.logs(request):
+        progress.note(output)
+        yield output
+
+
+def _resumed_logs(client: Client, request: api.LogsRequest, progress: Progress) -> Iterator[api.Output]:
+    for event in _resumed(client, progress):
+        if isinstance(event, api.Output) and request.stream in ("", event.stream):
+            yield event
 
 
 def follow_wait(
