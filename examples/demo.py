@@ -44,7 +44,7 @@ class Day:
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         """Starts `tsched ARGS`."""
-        ours = {"TSCHED_STATE_DIR": f"{self.folder}/state", "TSCHED_SOCKET": f"{self.folder}/s"}
+        ours = {"TSCHED_STATE_DIR": f"{self.folder}/state", "XDG_RUNTIME_DIR": str(self.folder)}
         return subprocess.Popen(
             [str(TSCHED), *args],
             stdin=subprocess.DEVNULL,
