@@ -44,15 +44,20 @@ class Day:
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         """Starts `tsched ARGS`."""
-        ours = {"TSCHED_STATE_DIR": f"{self.folder}/state", "XDG_RUNTIME_DIR": str(self.folder)}
         return subprocess.Popen(
             [str(TSCHED), *args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
             cwd=CHECKOUT,
-            env=os.environ | ours,
+            env=self.environment,
         )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The user's, without any service of theirs, and with this one's folders."""
+        theirs = {name: value for name, value in os.environ.items() if not name.startswith("TSCHED_")}
+        return theirs | {"TSCHED_STATE_DIR": f"{self.folder}/state", "XDG_RUNTIME_DIR": str(self.folder)}
 
     def tsched(self, *args: str) -> str:
         """What `tsched ARGS` printed. Ends the day when it failed: nothing that follows would mean anything."""
