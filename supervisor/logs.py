@@ -44,7 +44,7 @@ class Logs:
                 async for piece in _rest(reader):
                     for chosen in _only([piece], stream):
                         yield chosen
-                if attempt.truncated:
+                if attempt.truncated and not request.follow:
                     yield api_pb2.Output(stream=Stream.OUT.word, truncated=True)
             if request.follow:
                 async for piece in self._follower.follow(request.id, bell, begin=reader):

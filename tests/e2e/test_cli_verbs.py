@@ -168,9 +168,9 @@ def test_status_is_the_verb_of_a_call_without_one(service):
 def test_the_doctor_says_what_was_looked_at(service):
     service.cli("run", "--", "true")
     answer = service.json("doctor")
-    assert answer["findings"] == []
+    assert [each for each in answer["findings"] if each["severity"] == "problem"] == []
     assert len(answer["checked"]) > 5
-    assert service.cli("doctor").text.startswith("checked: ")
+    assert "checked: " in service.cli("doctor").text
 
 
 def test_global_words_may_stand_before_the_verb_or_behind_it(service):

@@ -16,11 +16,12 @@ SCRIPT = 'mount -t tmpfs -o "$1" none "$2" && shift 2 && exec "$@"'
 
 @cache
 def entry() -> tuple[str, ...] | None:
-    """How a mount namespace is entered here; None where it is not allowed."""
+    """How a mount namespace is entered here; None where that, a mount or a remount in it is not allowed."""
     if shutil.which("unshare") is None:
         return None
     for command in ENTRIES:
-        tried = subprocess.run([*command, "mount", "-t", "tmpfs", "none", "/mnt"], check=False, capture_output=True)
+        trial = "mount -t tmpfs none /mnt && mount -o remount,size=64m /mnt"
+        tried = subprocess.run([*command, "sh", "-c", trial], check=False, capture_output=True)
         if tried.returncode == 0:
             return command
     return None

@@ -199,7 +199,7 @@ class Service:
     def spawn(self, *args: str, **options: Any) -> subprocess.Popen[bytes]:
         """Starts `tsched ARGS` with pipes and leaves it running; it is killed at the end of the test."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen([TSCHED, *args], env=self.env, cwd=self.base, **{**pipes, **options})
+        process = subprocess.Popen([TSCHED, *args], env=self.env, cwd=self.base, bufsize=0, **{**pipes, **options})
         self._spawned.append(process)
         return process
 
