@@ -74,7 +74,10 @@ def read_all(descriptor: int) -> bytes | None:
 def _will_be_written(*, is_pipe: bool) -> bool:
     if _ready(IDLE_S):
         return True
-    if not (is_pipe and _others_hold_it()):
+    others = is_pipe and _others_hold_it()
+    if _ready(0):  # its writer wrote and left while we were looking for it
+        return True
+    if not others:
         console.say("nobody writes to stdin; the task gets none (--stdin - waits for it)")
         return False
     console.say("waiting for stdin (< /dev/null gives none)")
