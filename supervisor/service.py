@@ -97,11 +97,7 @@ class Service:
             shutdown=self.down,
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it is there; its types are not
-        self._public = _server(paths.socket)
-        api_pb2_grpc.add_TasksServicer_to_server(self._tasks, self._public)
-        api_pb2_grpc.add_ControlServicer_to_server(control, self._public)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._public)
-        reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), self._public)
+        self._public = _public_server(paths.socket, self._tasks, control, self._health)
         self._private = _server(paths.link_socket)
         link = Link(
             store=store,
@@ -195,6 +191,15 @@ class Service:
             cancelled = await self._tasks.cancel(task_id, None, EndReason.SHUTDOWN)
             return cancelled.grace_us / SECOND_US
         return 0.0
+
+
+def _public_server(socket: Path, tasks: Tasks, control: Control, healths: Any) -> grpc.aio.Server:
+    server = _server(socket)
+    api_pb2_grpc.add_TasksServicer_to_server(tasks, server)
+    api_pb2_grpc.add_ControlServicer_to_server(control, server)
+    health_pb2_grpc.add_HealthServicer_to_server(healths, server)
+    reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
+    return server
 
 
 def _server(socket: Path) -> grpc.aio.Server:

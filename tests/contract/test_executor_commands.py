@@ -12,31 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.fake_link import FakeLink, Setup, plain_user, shared_room
-from support.wait import until
+from support.fake_link import FakeLink, Setup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="module", params=["own", "plain"])
-def shared(request: pytest.FixtureRequest) -> Iterator[Setup]:
-    if request.param == "plain" and os.getuid() != 0:
-        pytest.skip("is one already")
-    with shared_room(*(plain_user() if request.param == "plain" else ())) as setup:
-        yield setup
-
-
-@pytest.fixture
-def place(shared: Setup) -> Path:
-    return shared.place()
-
-
-@pytest.fixture
-def link(shared: Setup) -> Iterator[FakeLink]:
-    yield shared.link
-    until(shared.settled, what="nothing is left below the runners")
 
 
 def out(link: FakeLink, command: str | list[str], **fields: object) -> bytes:

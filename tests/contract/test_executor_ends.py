@@ -11,36 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import procs
-from support.fake_link import DEFAULT_PROFILE, FakeLink, Setup, plain_user, room, shared_room
+from support.fake_link import DEFAULT_PROFILE, FakeLink, Setup, plain_user, room
 from support.wait import until
 from tsched.proto import link_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 IGNORER = "trap '' TERM; echo ready; while :; do sleep 100; done"
 # Forgets its environment, its session and its parent.
 DAEMON = "env -i PATH=$PATH setsid sh -c '(sleep 1000 & echo $! > {0}) & ' & until [ -s {0} ]; do sleep 0.01; done; "
-
-
-@pytest.fixture(scope="module", params=["own", "plain"])
-def shared(request: pytest.FixtureRequest) -> Iterator[Setup]:
-    if request.param == "plain" and os.getuid() != 0:
-        pytest.skip("is one already")
-    with shared_room(*(plain_user() if request.param == "plain" else ())) as setup:
-        yield setup
-
-
-@pytest.fixture
-def place(shared: Setup) -> Path:
-    return shared.place()
-
-
-@pytest.fixture
-def link(shared: Setup) -> Iterator[FakeLink]:
-    yield shared.link
-    until(shared.settled, what="nothing is left below the runners")
 
 
 @pytest.fixture
