@@ -21,7 +21,7 @@ class Command(_message.Message):
     def __init__(self, shell: _Optional[str] = ..., argv: _Optional[_Union[Argv, _Mapping]] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("id", "key", "name", "command", "queue", "priority", "due_at_us", "delay_us", "cwd", "submitter_env", "env", "stdin", "umask", "timeout_us", "grace_us", "on_lost", "profile", "output_cap_bytes")
+    __slots__ = ("id", "key", "name", "command", "queue", "priority", "due_at_us", "delay_us", "cwd", "submitter_env", "env", "stdin", "umask", "timeout_us", "grace_us", "on_lost", "profile", "output_cap_bytes", "hold")
     class SubmitterEnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +54,7 @@ class TaskSpec(_message.Message):
     ON_LOST_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_CAP_BYTES_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
     id: str
     key: str
     name: str
@@ -72,13 +73,16 @@ class TaskSpec(_message.Message):
     on_lost: str
     profile: str
     output_cap_bytes: int
-    def __init__(self, id: _Optional[str] = ..., key: _Optional[str] = ..., name: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., due_at_us: _Optional[int] = ..., delay_us: _Optional[int] = ..., cwd: _Optional[str] = ..., submitter_env: _Optional[_Mapping[str, str]] = ..., env: _Optional[_Mapping[str, str]] = ..., stdin: _Optional[bytes] = ..., umask: _Optional[int] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., output_cap_bytes: _Optional[int] = ...) -> None: ...
+    hold: bool
+    def __init__(self, id: _Optional[str] = ..., key: _Optional[str] = ..., name: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., due_at_us: _Optional[int] = ..., delay_us: _Optional[int] = ..., cwd: _Optional[str] = ..., submitter_env: _Optional[_Mapping[str, str]] = ..., env: _Optional[_Mapping[str, str]] = ..., stdin: _Optional[bytes] = ..., umask: _Optional[int] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., output_cap_bytes: _Optional[int] = ..., hold: bool = ...) -> None: ...
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("tasks",)
+    __slots__ = ("tasks", "common")
     TASKS_FIELD_NUMBER: _ClassVar[int]
+    COMMON_FIELD_NUMBER: _ClassVar[int]
     tasks: _containers.RepeatedCompositeFieldContainer[TaskSpec]
-    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskSpec, _Mapping]]] = ...) -> None: ...
+    common: TaskSpec
+    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskSpec, _Mapping]]] = ..., common: _Optional[_Union[TaskSpec, _Mapping]] = ...) -> None: ...
 
 class Submitted(_message.Message):
     __slots__ = ("id", "existed", "state", "due_at_us")
@@ -115,7 +119,7 @@ class RunEvent(_message.Message):
     def __init__(self, submitted: _Optional[_Union[Submitted, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., ended: _Optional[_Union[Task, _Mapping]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("number", "state", "executor", "claimed_at_us", "started_at_us", "finished_at_us", "pid", "exit_code", "signal", "reason", "message", "cpu_s", "peak_bytes", "lateness_s", "stdout_bytes", "stderr_bytes", "dropped_bytes", "leftovers", "truncated")
+    __slots__ = ("number", "state", "executor", "claimed_at_us", "started_at_us", "finished_at_us", "pid", "exit_code", "signal", "reason", "message", "cpu_s", "peak_bytes", "lateness_s", "stdout_bytes", "stderr_bytes", "dropped_bytes", "leftovers", "truncated", "paused_at_us", "paused_us")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     EXECUTOR_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +139,8 @@ class Attempt(_message.Message):
     DROPPED_BYTES_FIELD_NUMBER: _ClassVar[int]
     LEFTOVERS_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_US_FIELD_NUMBER: _ClassVar[int]
     number: int
     state: str
     executor: str
@@ -154,10 +160,12 @@ class Attempt(_message.Message):
     dropped_bytes: int
     leftovers: int
     truncated: bool
-    def __init__(self, number: _Optional[int] = ..., state: _Optional[str] = ..., executor: _Optional[str] = ..., claimed_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., pid: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., cpu_s: _Optional[float] = ..., peak_bytes: _Optional[int] = ..., lateness_s: _Optional[float] = ..., stdout_bytes: _Optional[int] = ..., stderr_bytes: _Optional[int] = ..., dropped_bytes: _Optional[int] = ..., leftovers: _Optional[int] = ..., truncated: bool = ...) -> None: ...
+    paused_at_us: int
+    paused_us: int
+    def __init__(self, number: _Optional[int] = ..., state: _Optional[str] = ..., executor: _Optional[str] = ..., claimed_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., pid: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., cpu_s: _Optional[float] = ..., peak_bytes: _Optional[int] = ..., lateness_s: _Optional[float] = ..., stdout_bytes: _Optional[int] = ..., stderr_bytes: _Optional[int] = ..., dropped_bytes: _Optional[int] = ..., leftovers: _Optional[int] = ..., truncated: bool = ..., paused_at_us: _Optional[int] = ..., paused_us: _Optional[int] = ...) -> None: ...
 
 class Task(_message.Message):
-    __slots__ = ("id", "name", "state", "command", "queue", "priority", "created_at_us", "due_at_us", "started_at_us", "finished_at_us", "attempt", "max_attempts", "exit_code", "signal", "reason", "message", "lateness_s", "scheduled_for_us", "schedule", "retry_of", "cwd", "timeout_us", "grace_us", "on_lost", "profile", "umask", "cancel_requested", "attempts", "env_names")
+    __slots__ = ("id", "name", "state", "command", "queue", "priority", "created_at_us", "due_at_us", "started_at_us", "finished_at_us", "attempt", "max_attempts", "exit_code", "signal", "reason", "message", "lateness_s", "scheduled_for_us", "schedule", "retry_of", "cwd", "timeout_us", "grace_us", "on_lost", "profile", "umask", "cancel_requested", "attempts", "env_names", "paused_at_us")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -187,6 +195,7 @@ class Task(_message.Message):
     CANCEL_REQUESTED_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     ENV_NAMES_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_AT_US_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     state: str
@@ -216,7 +225,8 @@ class Task(_message.Message):
     cancel_requested: bool
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
     env_names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., created_at_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., attempt: _Optional[int] = ..., max_attempts: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., lateness_s: _Optional[float] = ..., scheduled_for_us: _Optional[int] = ..., schedule: _Optional[str] = ..., retry_of: _Optional[str] = ..., cwd: _Optional[str] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., umask: _Optional[int] = ..., cancel_requested: bool = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., env_names: _Optional[_Iterable[str]] = ...) -> None: ...
+    paused_at_us: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., created_at_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., attempt: _Optional[int] = ..., max_attempts: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., lateness_s: _Optional[float] = ..., scheduled_for_us: _Optional[int] = ..., schedule: _Optional[str] = ..., retry_of: _Optional[str] = ..., cwd: _Optional[str] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., umask: _Optional[int] = ..., cancel_requested: bool = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., env_names: _Optional[_Iterable[str]] = ..., paused_at_us: _Optional[int] = ...) -> None: ...
 
 class GetRequest(_message.Message):
     __slots__ = ("id",)
@@ -225,16 +235,18 @@ class GetRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("states", "queue", "page_size", "page_token")
+    __slots__ = ("states", "queue", "page_size", "page_token", "since_us")
     STATES_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SINCE_US_FIELD_NUMBER: _ClassVar[int]
     states: _containers.RepeatedScalarFieldContainer[str]
     queue: str
     page_size: int
     page_token: str
-    def __init__(self, states: _Optional[_Iterable[str]] = ..., queue: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    since_us: int
+    def __init__(self, states: _Optional[_Iterable[str]] = ..., queue: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., since_us: _Optional[int] = ...) -> None: ...
 
 class ListResponse(_message.Message):
     __slots__ = ("tasks", "next_page_token")
@@ -284,6 +296,38 @@ class CancelRequest(_message.Message):
     grace_us: int
     def __init__(self, id: _Optional[str] = ..., grace_us: _Optional[int] = ...) -> None: ...
 
+class RetryRequest(_message.Message):
+    __slots__ = ("id", "key")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    key: str
+    def __init__(self, id: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+
+class HoldRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ReleaseRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class PauseRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ResumeRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
 class WaitRequest(_message.Message):
     __slots__ = ("ids",)
     IDS_FIELD_NUMBER: _ClassVar[int]
@@ -320,12 +364,50 @@ class Output(_message.Message):
     truncated: bool
     def __init__(self, stream: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., gap_bytes: _Optional[int] = ..., truncated: bool = ...) -> None: ...
 
+class EventsRequest(_message.Message):
+    __slots__ = ("after", "only_new", "follow", "ids")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    ONLY_NEW_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    only_new: bool
+    follow: bool
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, after: _Optional[int] = ..., only_new: bool = ..., follow: bool = ..., ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("cursor", "at_us", "task", "event", "state", "attempt", "reason", "queue")
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    cursor: int
+    at_us: int
+    task: str
+    event: str
+    state: str
+    attempt: int
+    reason: str
+    queue: str
+    def __init__(self, cursor: _Optional[int] = ..., at_us: _Optional[int] = ..., task: _Optional[str] = ..., event: _Optional[str] = ..., state: _Optional[str] = ..., attempt: _Optional[int] = ..., reason: _Optional[str] = ..., queue: _Optional[str] = ...) -> None: ...
+
+class EventBatch(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[Event]
+    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...) -> None: ...
+
 class StatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "pid", "started_at_us", "state_dir", "socket", "tasks", "executors", "draining", "next_due_at_us")
+    __slots__ = ("version", "pid", "started_at_us", "state_dir", "socket", "tasks", "executors", "draining", "next_due_at_us", "managed_by", "log_dir")
     class TasksEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -342,6 +424,8 @@ class StatusResponse(_message.Message):
     EXECUTORS_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     NEXT_DUE_AT_US_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
+    LOG_DIR_FIELD_NUMBER: _ClassVar[int]
     version: str
     pid: int
     started_at_us: int
@@ -351,7 +435,9 @@ class StatusResponse(_message.Message):
     executors: _containers.RepeatedCompositeFieldContainer[ExecutorStatus]
     draining: bool
     next_due_at_us: int
-    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_at_us: _Optional[int] = ..., state_dir: _Optional[str] = ..., socket: _Optional[str] = ..., tasks: _Optional[_Mapping[str, int]] = ..., executors: _Optional[_Iterable[_Union[ExecutorStatus, _Mapping]]] = ..., draining: bool = ..., next_due_at_us: _Optional[int] = ...) -> None: ...
+    managed_by: str
+    log_dir: str
+    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_at_us: _Optional[int] = ..., state_dir: _Optional[str] = ..., socket: _Optional[str] = ..., tasks: _Optional[_Mapping[str, int]] = ..., executors: _Optional[_Iterable[_Union[ExecutorStatus, _Mapping]]] = ..., draining: bool = ..., next_due_at_us: _Optional[int] = ..., managed_by: _Optional[str] = ..., log_dir: _Optional[str] = ...) -> None: ...
 
 class ExecutorStatus(_message.Message):
     __slots__ = ("id", "pid", "state", "slots", "running", "version")
@@ -400,5 +486,13 @@ class ShutdownRequest(_message.Message):
     def __init__(self, drain_us: _Optional[int] = ...) -> None: ...
 
 class ShutdownResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -70,6 +70,31 @@ class TasksStub(object):
                 request_serializer=tsched_dot_proto_dot_api__pb2.CancelRequest.SerializeToString,
                 response_deserializer=tsched_dot_proto_dot_api__pb2.Task.FromString,
                 _registered_method=True)
+        self.Retry = channel.unary_unary(
+                '/tsched.v1.Tasks/Retry',
+                request_serializer=tsched_dot_proto_dot_api__pb2.RetryRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.SubmitResponse.FromString,
+                _registered_method=True)
+        self.Hold = channel.unary_unary(
+                '/tsched.v1.Tasks/Hold',
+                request_serializer=tsched_dot_proto_dot_api__pb2.HoldRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.Task.FromString,
+                _registered_method=True)
+        self.Release = channel.unary_unary(
+                '/tsched.v1.Tasks/Release',
+                request_serializer=tsched_dot_proto_dot_api__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.Task.FromString,
+                _registered_method=True)
+        self.Pause = channel.unary_unary(
+                '/tsched.v1.Tasks/Pause',
+                request_serializer=tsched_dot_proto_dot_api__pb2.PauseRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.Task.FromString,
+                _registered_method=True)
+        self.Resume = channel.unary_unary(
+                '/tsched.v1.Tasks/Resume',
+                request_serializer=tsched_dot_proto_dot_api__pb2.ResumeRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.Task.FromString,
+                _registered_method=True)
         self.Wait = channel.unary_stream(
                 '/tsched.v1.Tasks/Wait',
                 request_serializer=tsched_dot_proto_dot_api__pb2.WaitRequest.SerializeToString,
@@ -79,6 +104,11 @@ class TasksStub(object):
                 '/tsched.v1.Tasks/Logs',
                 request_serializer=tsched_dot_proto_dot_api__pb2.LogsRequest.SerializeToString,
                 response_deserializer=tsched_dot_proto_dot_api__pb2.Output.FromString,
+                _registered_method=True)
+        self.Events = channel.unary_stream(
+                '/tsched.v1.Tasks/Events',
+                request_serializer=tsched_dot_proto_dot_api__pb2.EventsRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.EventBatch.FromString,
                 _registered_method=True)
 
 
@@ -134,6 +164,41 @@ class TasksServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Retry(self, request, context):
+        """Makes a new task that is to do what a finished one did, now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Hold(self, request, context):
+        """Keeps a task that has not started from starting until it is released. Harmless when repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Release(self, request, context):
+        """Lets a held task go its way: at once when it is due, otherwise at its time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Pause(self, request, context):
+        """Stops a running task's whole process tree, and the clock of its time limit. Answers when it stands still.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Resume(self, request, context):
+        """Lets a paused task go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Wait(self, request, context):
         """Sends each of the named tasks once, as it reaches its final state.
         """
@@ -143,6 +208,13 @@ class TasksServicer(object):
 
     def Logs(self, request, context):
         """Sends kept output in order, and with `follow` what is still to come until the task has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Events(self, request, context):
+        """Sends what happened to tasks, in the order it became durable, from a cursor on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,6 +258,31 @@ def add_TasksServicer_to_server(servicer, server):
                     request_deserializer=tsched_dot_proto_dot_api__pb2.CancelRequest.FromString,
                     response_serializer=tsched_dot_proto_dot_api__pb2.Task.SerializeToString,
             ),
+            'Retry': grpc.unary_unary_rpc_method_handler(
+                    servicer.Retry,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.RetryRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.SubmitResponse.SerializeToString,
+            ),
+            'Hold': grpc.unary_unary_rpc_method_handler(
+                    servicer.Hold,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.HoldRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.Task.SerializeToString,
+            ),
+            'Release': grpc.unary_unary_rpc_method_handler(
+                    servicer.Release,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.ReleaseRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.Task.SerializeToString,
+            ),
+            'Pause': grpc.unary_unary_rpc_method_handler(
+                    servicer.Pause,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.PauseRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.Task.SerializeToString,
+            ),
+            'Resume': grpc.unary_unary_rpc_method_handler(
+                    servicer.Resume,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.ResumeRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.Task.SerializeToString,
+            ),
             'Wait': grpc.unary_stream_rpc_method_handler(
                     servicer.Wait,
                     request_deserializer=tsched_dot_proto_dot_api__pb2.WaitRequest.FromString,
@@ -195,6 +292,11 @@ def add_TasksServicer_to_server(servicer, server):
                     servicer.Logs,
                     request_deserializer=tsched_dot_proto_dot_api__pb2.LogsRequest.FromString,
                     response_serializer=tsched_dot_proto_dot_api__pb2.Output.SerializeToString,
+            ),
+            'Events': grpc.unary_stream_rpc_method_handler(
+                    servicer.Events,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.EventsRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.EventBatch.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +500,141 @@ class Tasks(object):
             _registered_method=True)
 
     @staticmethod
+    def Retry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Tasks/Retry',
+            tsched_dot_proto_dot_api__pb2.RetryRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.SubmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Hold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Tasks/Hold',
+            tsched_dot_proto_dot_api__pb2.HoldRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Release(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Tasks/Release',
+            tsched_dot_proto_dot_api__pb2.ReleaseRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Pause(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Tasks/Pause',
+            tsched_dot_proto_dot_api__pb2.PauseRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Resume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Tasks/Resume',
+            tsched_dot_proto_dot_api__pb2.ResumeRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.Task.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Wait(request,
             target,
             options=(),
@@ -451,6 +688,33 @@ class Tasks(object):
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def Events(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tsched.v1.Tasks/Events',
+            tsched_dot_proto_dot_api__pb2.EventsRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.EventBatch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class ControlStub(object):
     """Control: the service itself.
@@ -476,6 +740,11 @@ class ControlStub(object):
                 '/tsched.v1.Control/Shutdown',
                 request_serializer=tsched_dot_proto_dot_api__pb2.ShutdownRequest.SerializeToString,
                 response_deserializer=tsched_dot_proto_dot_api__pb2.ShutdownResponse.FromString,
+                _registered_method=True)
+        self.Reload = channel.unary_unary(
+                '/tsched.v1.Control/Reload',
+                request_serializer=tsched_dot_proto_dot_api__pb2.ReloadRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.ReloadResponse.FromString,
                 _registered_method=True)
 
 
@@ -503,6 +772,14 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Reload(self, request, context):
+        """Begins anew in the same process, with the configuration and the program as they are on disk now; executors go on.
+        Refuses, and goes on as it is, when either of them would not start. Answers before it begins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -520,6 +797,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.Shutdown,
                     request_deserializer=tsched_dot_proto_dot_api__pb2.ShutdownRequest.FromString,
                     response_serializer=tsched_dot_proto_dot_api__pb2.ShutdownResponse.SerializeToString,
+            ),
+            'Reload': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reload,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.ReloadRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.ReloadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -604,6 +886,33 @@ class Control(object):
             '/tsched.v1.Control/Shutdown',
             tsched_dot_proto_dot_api__pb2.ShutdownRequest.SerializeToString,
             tsched_dot_proto_dot_api__pb2.ShutdownResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Control/Reload',
+            tsched_dot_proto_dot_api__pb2.ReloadRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.ReloadResponse.FromString,
             options,
             channel_credentials,
             insecure,

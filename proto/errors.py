@@ -35,6 +35,7 @@ class RefusalReason(StrEnum):
     NO_SUCH_TASK = "no_such_task"
     ID_TAKEN = "id_taken"
     WRONG_STATE = "wrong_state"
+    NO_SUCH_CURSOR = "no_such_cursor"
     DRAINING = "draining"
     ALREADY_RUNNING = "already_running"
     SOCKET_UNUSABLE = "socket_unusable"
@@ -63,6 +64,7 @@ TABLE: dict[RefusalReason, tuple[str, int]] = {
     RefusalReason.NO_SUCH_TASK: ("NOT_FOUND", EXIT_CONFLICT),
     RefusalReason.ID_TAKEN: ("ALREADY_EXISTS", EXIT_CONFLICT),
     RefusalReason.WRONG_STATE: ("FAILED_PRECONDITION", EXIT_CONFLICT),
+    RefusalReason.NO_SUCH_CURSOR: ("OUT_OF_RANGE", EXIT_CONFLICT),
     RefusalReason.DRAINING: ("UNAVAILABLE", EXIT_UNREACHABLE),
     RefusalReason.ALREADY_RUNNING: ("ALREADY_EXISTS", EXIT_CONFLICT),
     RefusalReason.SOCKET_UNUSABLE: ("FAILED_PRECONDITION", EXIT_USAGE),

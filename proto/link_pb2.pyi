@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FromExecutor(_message.Message):
-    __slots__ = ("hello", "claim", "runners", "started", "chunks", "finished", "returned", "kept", "logs")
+    __slots__ = ("hello", "claim", "runners", "started", "chunks", "finished", "returned", "kept", "logs", "paused")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     CLAIM_FIELD_NUMBER: _ClassVar[int]
     RUNNERS_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class FromExecutor(_message.Message):
     RETURNED_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     claim: int
     runners: _containers.RepeatedCompositeFieldContainer[RunnerUp]
@@ -26,10 +27,11 @@ class FromExecutor(_message.Message):
     returned: _containers.RepeatedScalarFieldContainer[int]
     kept: _containers.RepeatedScalarFieldContainer[int]
     logs: _containers.RepeatedCompositeFieldContainer[LogLine]
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., claim: _Optional[int] = ..., runners: _Optional[_Iterable[_Union[RunnerUp, _Mapping]]] = ..., started: _Optional[_Iterable[_Union[Started, _Mapping]]] = ..., chunks: _Optional[_Iterable[_Union[Chunk, _Mapping]]] = ..., finished: _Optional[_Iterable[_Union[Finished, _Mapping]]] = ..., returned: _Optional[_Iterable[int]] = ..., kept: _Optional[_Iterable[int]] = ..., logs: _Optional[_Iterable[_Union[LogLine, _Mapping]]] = ...) -> None: ...
+    paused: _containers.RepeatedCompositeFieldContainer[Paused]
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., claim: _Optional[int] = ..., runners: _Optional[_Iterable[_Union[RunnerUp, _Mapping]]] = ..., started: _Optional[_Iterable[_Union[Started, _Mapping]]] = ..., chunks: _Optional[_Iterable[_Union[Chunk, _Mapping]]] = ..., finished: _Optional[_Iterable[_Union[Finished, _Mapping]]] = ..., returned: _Optional[_Iterable[int]] = ..., kept: _Optional[_Iterable[int]] = ..., logs: _Optional[_Iterable[_Union[LogLine, _Mapping]]] = ..., paused: _Optional[_Iterable[_Union[Paused, _Mapping]]] = ...) -> None: ...
 
 class ToExecutor(_message.Message):
-    __slots__ = ("welcome", "assignments", "runner_acks", "chunk_acks", "finish_acks", "recalls", "stops", "taps", "drain", "forget")
+    __slots__ = ("welcome", "assignments", "runner_acks", "chunk_acks", "finish_acks", "recalls", "stops", "taps", "drain", "pauses", "forget")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
     RUNNER_ACKS_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +41,7 @@ class ToExecutor(_message.Message):
     STOPS_FIELD_NUMBER: _ClassVar[int]
     TAPS_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
+    PAUSES_FIELD_NUMBER: _ClassVar[int]
     FORGET_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     assignments: _containers.RepeatedCompositeFieldContainer[Assignment]
@@ -49,8 +52,9 @@ class ToExecutor(_message.Message):
     stops: _containers.RepeatedCompositeFieldContainer[Stop]
     taps: _containers.RepeatedCompositeFieldContainer[Tap]
     drain: bool
+    pauses: _containers.RepeatedCompositeFieldContainer[Pause]
     forget: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., runner_acks: _Optional[_Iterable[int]] = ..., chunk_acks: _Optional[_Iterable[_Union[ChunkAck, _Mapping]]] = ..., finish_acks: _Optional[_Iterable[int]] = ..., recalls: _Optional[_Iterable[int]] = ..., stops: _Optional[_Iterable[_Union[Stop, _Mapping]]] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., drain: bool = ..., forget: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., runner_acks: _Optional[_Iterable[int]] = ..., chunk_acks: _Optional[_Iterable[_Union[ChunkAck, _Mapping]]] = ..., finish_acks: _Optional[_Iterable[int]] = ..., recalls: _Optional[_Iterable[int]] = ..., stops: _Optional[_Iterable[_Union[Stop, _Mapping]]] = ..., taps: _Optional[_Iterable[_Union[Tap, _Mapping]]] = ..., drain: bool = ..., pauses: _Optional[_Iterable[_Union[Pause, _Mapping]]] = ..., forget: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("executor_id", "secret", "version", "pid", "held", "runners", "slots")
@@ -174,7 +178,7 @@ class ChunkAck(_message.Message):
     def __init__(self, attempt_id: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
 
 class Finished(_message.Message):
-    __slots__ = ("attempt_id", "state", "exit_code", "signal", "reason", "message", "started_at_us", "finished_at_us", "cpu_s", "peak_bytes", "stdout_bytes", "stderr_bytes", "dropped_bytes", "leftovers", "pid")
+    __slots__ = ("attempt_id", "state", "exit_code", "signal", "reason", "message", "started_at_us", "finished_at_us", "cpu_s", "peak_bytes", "stdout_bytes", "stderr_bytes", "dropped_bytes", "leftovers", "pid", "paused_us")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +194,7 @@ class Finished(_message.Message):
     DROPPED_BYTES_FIELD_NUMBER: _ClassVar[int]
     LEFTOVERS_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_US_FIELD_NUMBER: _ClassVar[int]
     attempt_id: int
     state: str
     exit_code: int
@@ -205,7 +210,8 @@ class Finished(_message.Message):
     dropped_bytes: int
     leftovers: int
     pid: int
-    def __init__(self, attempt_id: _Optional[int] = ..., state: _Optional[str] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., cpu_s: _Optional[float] = ..., peak_bytes: _Optional[int] = ..., stdout_bytes: _Optional[int] = ..., stderr_bytes: _Optional[int] = ..., dropped_bytes: _Optional[int] = ..., leftovers: _Optional[int] = ..., pid: _Optional[int] = ...) -> None: ...
+    paused_us: int
+    def __init__(self, attempt_id: _Optional[int] = ..., state: _Optional[str] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., cpu_s: _Optional[float] = ..., peak_bytes: _Optional[int] = ..., stdout_bytes: _Optional[int] = ..., stderr_bytes: _Optional[int] = ..., dropped_bytes: _Optional[int] = ..., leftovers: _Optional[int] = ..., pid: _Optional[int] = ..., paused_us: _Optional[int] = ...) -> None: ...
 
 class Stop(_message.Message):
     __slots__ = ("attempt_id", "state", "reason", "grace_us")
@@ -218,6 +224,26 @@ class Stop(_message.Message):
     reason: str
     grace_us: int
     def __init__(self, attempt_id: _Optional[int] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., grace_us: _Optional[int] = ...) -> None: ...
+
+class Pause(_message.Message):
+    __slots__ = ("attempt_id", "on")
+    ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
+    ON_FIELD_NUMBER: _ClassVar[int]
+    attempt_id: int
+    on: bool
+    def __init__(self, attempt_id: _Optional[int] = ..., on: bool = ...) -> None: ...
+
+class Paused(_message.Message):
+    __slots__ = ("attempt_id", "on", "at_us", "paused_us")
+    ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
+    ON_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_US_FIELD_NUMBER: _ClassVar[int]
+    attempt_id: int
+    on: bool
+    at_us: int
+    paused_us: int
+    def __init__(self, attempt_id: _Optional[int] = ..., on: bool = ..., at_us: _Optional[int] = ..., paused_us: _Optional[int] = ...) -> None: ...
 
 class Tap(_message.Message):
     __slots__ = ("attempt_id", "on")
