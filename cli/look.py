@@ -1,4 +1,4 @@
-"""Verbs that look: list, show, logs, wait."""
+"""Verbs that look: list, show, logs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from ..proto import checks
 from ..proto.clock import SystemClock
-from ..proto.errors import EXIT_CONFLICT, EXIT_OK, Refusal, RefusalReason
+from ..proto.errors import EXIT_OK, Refusal, RefusalReason
 from ..proto.values import TaskState
-from . import connect, console, exits, parser, pour, views
+from . import connect, console, parser, pour, views
 from .submit import on_break
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
 
     from ..proto import api_pb2 as api
 
@@ -108,46 +107,8 @@ def _put_output(output: api.Output, *, as_json: bool, alone: bool) -> None:
         pour.pour(output, alone=alone)
 
 
-def _wait_arguments(to: parser.Parser) -> None:
-    to.add_argument("ids", nargs="*", metavar="ID", help="the tasks")
-    to.add_argument("--id", dest="id_flags", metavar="ID", action="append", help="the same as ID; may be repeated")
-    to.add_argument("--timeout", metavar="DUR", type=parser.limit, help="give up after this long, with exit code 124")
-
-
-def _wait(args: Namespace) -> int:
-    ids = list(dict.fromkeys(map(checks.check_reference, [*args.ids, *(args.id_flags or [])])))
-    if not ids:
-        raise Refusal(RefusalReason.BAD_USAGE, "which tasks?", "give at least one ID")
-    codes = list(_waited(args, ids))
-    if len(ids) == 1:
-        return codes[0]
-    return EXIT_CONFLICT if any(codes) else EXIT_OK
-
-
-def _waited(args: Namespace, ids: list[str]) -> Iterator[int]:
-    """Their exit codes as they end, each shown."""
-    with connect.connect_or_start(args) as client:
-        from ..client.following import follow_wait
-
-        for task in follow_wait(client, ids, timeout_us=args.timeout, on_break=on_break):
-            _put_ended(task, as_json=args.json)
-            yield exits.code(task)
-
-
-def _put_ended(task: api.Task, *, as_json: bool) -> None:
-    if as_json:
-        from ..client import as_json as plain
-
-        console.put_json(plain.task(task))
-        return
-    console.put(f"{task.id} {task.state} {exits.result(task)}".rstrip())
-    if notice := exits.notice(task):
-        console.say(notice)
-
-
 VERBS = {
     "list": parser.Verb(arguments=_list_arguments, run=_list),
     "show": parser.Verb(arguments=parser.add_id, run=_show),
     "logs": parser.Verb(arguments=_logs_arguments, run=_logs),
-    "wait": parser.Verb(arguments=_wait_arguments, run=_wait),
 }

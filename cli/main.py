@@ -33,7 +33,7 @@ VERBS = {
     "list": ("look", "tasks, newest first"),
     "show": ("look", "everything about one task"),
     "logs": ("look", "what a task wrote"),
-    "wait": ("look", "wait until tasks have ended; exits with a single one's code"),
+    "wait": ("waiting", "wait until tasks have ended; exits with a single one's code"),
     "modify": ("change", "change a task that has not started"),
     "delete": ("change", "remove a task that is not running"),
     "cancel": ("change", "end a task, its whole process tree"),
