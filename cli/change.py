@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..proto import checks
 from ..proto.errors import EXIT_OK, Refusal, RefusalReason
 from ..proto.values import TaskState
-from . import connect, console, parser, spec, submit
+from . import connect, console, parser, several, spec, submit
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -71,31 +71,28 @@ def _put(task: api.Task, *, as_json: bool) -> None:
 
 
 def _delete(args: Namespace) -> int:
-    id = parser.the_id(args)  # noqa: A001 - the word of the contract
-    with connect.connect_or_start(args) as client:
-        client.delete(id)
-    if args.json:
-        console.put_json({"deleted": id})
-    else:
-        console.put(id)
-    return EXIT_OK
+    deed = several.Deed(
+        do=lambda client, task: client.delete(task), word=lambda task, _: task, plain=lambda task, _: {"deleted": task}
+    )
+    return several.to_each(args, deed)
 
 
 def _cancel_arguments(to: parser.Parser) -> None:
-    parser.add_id(to)
+    several.add_ids(to)
     to.add_argument("--grace", metavar="DUR", type=parser.grace, help="instead of the task's own; 0: kill now")
 
 
 def _cancel(args: Namespace) -> int:
-    id = parser.the_id(args)  # noqa: A001 - the word of the contract
-    with connect.connect_or_start(args) as client:
-        task = client.cancel(id, grace_us=args.grace)
-    _put(task, as_json=args.json)
-    return EXIT_OK
+    deed = several.Deed(
+        do=lambda client, task: client.cancel(task, grace_us=args.grace),
+        word=lambda task, _: task,
+        plain=several.plain_task,
+    )
+    return several.to_each(args, deed)
 
 
 VERBS = {
     "modify": parser.Verb(arguments=_modify_arguments, run=_modify, takes_command=True),
-    "delete": parser.Verb(arguments=parser.add_id, run=_delete),
+    "delete": parser.Verb(arguments=several.add_ids, run=_delete),
     "cancel": parser.Verb(arguments=_cancel_arguments, run=_cancel),
 }

@@ -45,17 +45,29 @@ def put(text: str) -> None:
 
 
 def put_json(value: Any) -> None:
-    """Print one JSON value on a line of its own, at once: somebody may follow."""
+    """Print one JSON value on a line of its own, at once: somebody may follow.
+
+    What a terminal could take for a command, or cannot show, is written as the escape that JSON has for it.
+    """
     import json
 
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+    bare = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, ensure_ascii=not bare, allow_nan=False)
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+    print(text, flush=True)
+
+
+def error_of(refusal: Refusal) -> dict[str, str]:
+    """Why something was not done, for programs."""
+    return {"reason": refusal.reason, "message": refusal.message, "hint": refusal.hint}
 
 
 def refuse(refusal: Refusal, *, as_json: bool) -> None:
     """Say why something was not done."""
     if as_json:
         with suppress(OSError):
-            put_json({"error": {"reason": refusal.reason, "message": refusal.message, "hint": refusal.hint}})
+            put_json({"error": error_of(refusal)})
             return
     say(f"{refusal.message} ({refusal.hint})" if refusal.hint else refusal.message)
 

@@ -34,9 +34,16 @@ VERBS = {
     "show": ("look", "everything about one task"),
     "logs": ("look", "what a task wrote"),
     "wait": ("waiting", "wait until tasks have ended; exits with a single one's code"),
+    "result": ("result", "what a finished command wrote to stdout; exits with its code"),
+    "events": ("events", "what happens to tasks, as JSON lines"),
     "modify": ("change", "change a task that has not started"),
     "delete": ("change", "remove a task that is not running"),
     "cancel": ("change", "end a task, its whole process tree"),
+    "retry": ("steer", "do again what a finished task did, as a new task"),
+    "hold": ("steer", "keep a task from starting until it is released"),
+    "release": ("steer", "let a held task go its way"),
+    "pause": ("steer", "stop a running task's processes where they are"),
+    "resume": ("steer", "let a paused task go on"),
 }
 VALUED = ("--socket", "--state-dir")
 """Words that may stand before the verb with a value behind them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shlex
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,7 @@ def task(task: api.Task) -> Json:
         "profile": task.profile,
         "umask": f"{task.umask:03o}" if task.HasField("umask") else None,
         "cancel_requested": task.cancel_requested,
+        "paused_at": instant(known(task, "paused_at_us")),
     }
 
 
@@ -104,6 +106,8 @@ def attempt(attempt: api.Attempt) -> Json:
         "dropped_bytes": attempt.dropped_bytes,
         "leftovers": attempt.leftovers,
         "truncated": attempt.truncated,
+        "paused_at": instant(known(attempt, "paused_at_us")),
+        "paused_s": seconds(attempt.paused_us),
     }
 
 
@@ -117,6 +121,25 @@ def submitted(submitted: api.Submitted) -> Json:
     }
 
 
+def retried(submitted_again: api.Submitted, id: str) -> Json:  # noqa: A002 - the word of the contract
+    """The answer to the retry of a task."""
+    return submitted(submitted_again) | {"retry_of": id}
+
+
+def event(event: api.Event) -> Json:
+    """Something that happened to a task. `attempt` is 0 before the first."""
+    return {
+        "cursor": event.cursor,
+        "at": instant(event.at_us),
+        "task": event.task,
+        "event": event.event,
+        "state": event.state,
+        "attempt": event.attempt,
+        "reason": event.reason,
+        "queue": event.queue,
+    }
+
+
 def output(output: api.Output) -> Json:
     """A piece of output: `text` where it is UTF-8, else `base64`."""
     return {
@@ -126,6 +149,15 @@ def output(output: api.Output) -> Json:
         "gap_bytes": output.gap_bytes,
         "truncated": output.truncated,
     }
+
+
+def result(ended: api.Task, kept: Mapping[str, bytes], *, gap_bytes: int, truncated: bool) -> Json:
+    """An ended task with what it wrote; `stdout_base64` beside `stdout` where that is not UTF-8, stderr likewise."""
+    streams: Json = {}
+    for name, data in kept.items():
+        streams[name] = data.decode(errors="replace")
+        streams |= {f"{name}_{form}": text for form, text in _data(data).items() if form != "text"}
+    return task(ended) | streams | {"gap_bytes": gap_bytes, "truncated": truncated}
 
 
 def _data(data: bytes) -> Json:
@@ -146,6 +178,8 @@ def status(status: api.StatusResponse) -> Json:
         "tasks": dict(status.tasks),
         "next_due_at": instant(known(status, "next_due_at_us")),
         "draining": status.draining,
+        "managed_by": status.managed_by or None,
+        "log_dir": status.log_dir or None,
         "executors": [executor(each) for each in status.executors],
     }
 

@@ -63,17 +63,16 @@ class Client:
     def submit(self, specs: Sequence[api.TaskSpec]) -> list[api.Submitted]:
         """Store all tasks or none; the answer means durable. Asked once more when the connection broke before it."""
         request = api.SubmitRequest(tasks=[self.keyed(spec) for spec in specs])
+        return self._submitted(self._tasks.Submit, request)
+
+    def _submitted(self, method: Any, request: Any) -> list[api.Submitted]:
         try:
-            answer = self._submit(request, wait=False, timeout_s=SUBMIT_S)
+            answer = self._ask(method, request, timeout=SUBMIT_S)
         except Refusal as refusal:
             if not broken(refusal):
                 raise
-            answer = self._submit(request, wait=True, timeout_s=RETURN_S)
+            answer = self._ask(method, request, timeout=RETURN_S, wait_for_ready=True)
         return list(answer.tasks)
-
-    def _submit(self, request: api.SubmitRequest, *, wait: bool, timeout_s: float) -> api.SubmitResponse:
-        answer: api.SubmitResponse = self._ask(self._tasks.Submit, request, wait_for_ready=wait, timeout=timeout_s)
-        return answer
 
     def keyed(self, spec: api.TaskSpec) -> api.TaskSpec:
         """The same with a submission key: repeating it gives the same task."""
@@ -97,9 +96,11 @@ class Client:
         page: api.ListResponse = self._ask(self._tasks.List, request)
         return page
 
-    def tasks(self, *, states: Iterable[str] = (), queue: str = "", page_size: int = 1000) -> Iterator[api.Task]:
-        """All tasks, newest first, fetched a page at a time."""
-        request = api.ListRequest(states=states, queue=queue, page_size=page_size)
+    def tasks(
+        self, *, states: Iterable[str] = (), queue: str = "", since_us: int | None = None, page_size: int = 1000
+    ) -> Iterator[api.Task]:
+        """All tasks, newest first, fetched a page at a time; with `since_us` those submitted then or later."""
+        request = api.ListRequest(states=states, queue=queue, since_us=since_us, page_size=page_size)
         while True:
             page = self.list_page(request)
             yield from page.tasks
@@ -121,6 +122,32 @@ class Client:
         task: api.Task = self._ask(self._tasks.Cancel, api.CancelRequest(id=id, grace_us=grace_us))
         return task
 
+    def retry(self, id: str, key: str = "") -> api.Submitted:  # noqa: A002 - the word of the contract
+        """Make a new task of a finished one; the same key gives the same new task. Asked once more as `submit` is."""
+        request = api.RetryRequest(id=id, key=key or self._make_key())
+        [submitted] = self._submitted(self._tasks.Retry, request)
+        return submitted
+
+    def hold(self, id: str) -> api.Task:  # noqa: A002 - the word of the contract
+        """Keep a task that has not started from starting."""
+        task: api.Task = self._ask(self._tasks.Hold, api.HoldRequest(id=id))
+        return task
+
+    def release(self, id: str) -> api.Task:  # noqa: A002 - the word of the contract
+        """Let a held task go its way."""
+        task: api.Task = self._ask(self._tasks.Release, api.ReleaseRequest(id=id))
+        return task
+
+    def pause(self, id: str) -> api.Task:  # noqa: A002 - the word of the contract
+        """Stop a running task's whole process tree, and the clock of its time limit."""
+        task: api.Task = self._ask(self._tasks.Pause, api.PauseRequest(id=id))
+        return task
+
+    def resume(self, id: str) -> api.Task:  # noqa: A002 - the word of the contract
+        """Let a paused task go on."""
+        task: api.Task = self._ask(self._tasks.Resume, api.ResumeRequest(id=id))
+        return task
+
     def wait(self, ids: Iterable[str], *, timeout_us: int | None = None) -> Iterator[api.Task]:
         """Each task once, as it reaches its final state. Raises Refusal WAIT_TIMEOUT."""
         request = api.WaitRequest(ids=ids)
@@ -135,6 +162,10 @@ class Client:
     def logs(self, request: api.LogsRequest) -> Iterator[api.Output]:
         """Kept output in order, and with `follow` what is still to come."""
         return self._stream(self._tasks.Logs, request)
+
+    def events(self, request: api.EventsRequest) -> Iterator[api.EventBatch]:
+        """What happened to tasks, in the order it became durable."""
+        return self._stream(self._tasks.Events, request)
 
     # Control.
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-METHODS = ("Submit", "Run", "Get", "List", "Modify", "Delete", "Cancel", "Wait", "Logs", "Doctor", "Shutdown")
+METHODS = (
+    *("Submit", "Run", "Get", "List", "Modify", "Delete", "Cancel", "Wait", "Logs", "Doctor", "Shutdown"),
+    *("Retry", "Hold", "Release", "Pause", "Resume", "Events"),
+)
 
 
 class FakeApi(api_pb2_grpc.TasksServicer, api_pb2_grpc.ControlServicer):

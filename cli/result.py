@@ -1,0 +1,88 @@
+"""The verb that gives what came of a finished command as if it had just run here: result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..proto.errors import Refusal, RefusalReason
+from ..proto.values import TaskState
+from . import connect, console, exits, parser, pour
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+    from ..proto import api_pb2 as api
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What has been read of a task's output so far."""
+
+    data: dict[str, bytearray] = field(default_factory=lambda: {"out": bytearray(), "err": bytearray()})
+    length: dict[str, int] = field(default_factory=lambda: {"out": 0, "err": 0})
+    truncated: bool = False
+
+    def note(self, output: api.Output, *, with_data: bool) -> None:
+        self.length[output.stream] += len(output.data)
+        self.truncated |= output.truncated
+        if with_data:
+            self.data[output.stream] += output.data
+
+
+def _result(args: Namespace) -> int:
+    id = parser.the_id(args)  # noqa: A001 - the word of the contract
+    with connect.connect_or_start(args) as client:
+        from ..proto import api_pb2 as api
+
+        task = _ended(client.get(id))
+        request = api.LogsRequest(id=id, attempt=task.attempt, stream="" if args.json else "out")
+        outputs = client.logs(request) if task.attempts else iter(())
+        _put_json(task, outputs) if args.json else _put(task, outputs)
+    return exits.code(task)
+
+
+def _ended(task: api.Task) -> api.Task:
+    if not TaskState(task.state).final:
+        message = f"task {task.id} has no result yet: it is {task.state}"
+        raise Refusal(RefusalReason.WRONG_STATE, message, f"tsched wait {task.id}")
+    return task
+
+
+def _put(task: api.Task, outputs: Iterable[api.Output]) -> None:
+    kept, told = _Kept(), 0
+    for output in outputs:
+        kept.note(output, with_data=False)
+        told += output.gap_bytes
+        pour.pour(output, alone=True)
+    if missing := _missing(task, kept, "out") - told:
+        console.say(_lack(task, missing, nothing=not kept.length["out"]))
+    if notice := exits.notice(task):
+        console.say(notice)
+
+
+def _put_json(task: api.Task, outputs: Iterable[api.Output]) -> None:
+    from ..client import as_json
+
+    kept = _Kept()
+    for output in outputs:
+        kept.note(output, with_data=True)
+    texts = {pour.NAMES[stream]: bytes(data) for stream, data in kept.data.items()}
+    gap_bytes = sum(_missing(task, kept, stream) for stream in kept.length)
+    console.put_json(as_json.result(task, texts, gap_bytes=gap_bytes, truncated=kept.truncated))
+
+
+def _missing(task: api.Task, kept: _Kept, stream: str) -> int:
+    """How many bytes its last attempt wrote to a stream that are not kept."""
+    written = [each.stdout_bytes if stream == "out" else each.stderr_bytes for each in task.attempts[-1:]]
+    return max(0, sum(written) - kept.length[stream])
+
+
+def _lack(task: api.Task, missing: int, *, nothing: bool) -> str:
+    if nothing:
+        return f"task {task.id} wrote {missing} bytes to stdout, of which none are kept"
+    return f"the last {missing} bytes of stdout were not kept (output cap)"
+
+
+VERBS = {"result": parser.Verb(arguments=parser.add_id, run=_result)}
