@@ -41,7 +41,6 @@ OWN_VARIABLES = frozenset(
 """Set by tsched for each task; a user's value would be overwritten."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
-_QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _ID_HINT = "use 1 to 128 letters, digits, '.', '_', ':' or '-', beginning with a letter or digit"
 
@@ -164,14 +163,6 @@ def check_queue(name: str) -> str:
     """A queue's name: short and plain, for it is written into variables, logs and addresses."""
     if not _ID.fullmatch(name):
         raise Refusal(RefusalReason.BAD_VALUE, f"not a queue's name: {quoted(name)}", _ID_HINT)
-    return name
-
-
-def check_queue(name: str) -> str:
-    """The name of a queue."""
-    if not _QUEUE.fullmatch(name):
-        hint = "use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
-        raise Refusal(RefusalReason.BAD_VALUE, f"not a queue: {quoted(name)}", hint)
     return name
 
 
