@@ -9,7 +9,7 @@ from ..proto import checks
 from ..proto.clock import SystemClock
 from ..proto.errors import EXIT_OK, Refusal, RefusalReason
 from ..proto.values import TaskState
-from . import connect, console, parser, pour, views
+from . import connect, console, parser, pour, views, zones
 from .submit import on_break
 
 if TYPE_CHECKING:
@@ -21,24 +21,38 @@ LIST_LIMIT = 100
 PAGE_LIMIT = 1000
 
 
+SINCE_NOTES = """WHEN is a length of time back (2h, 3 days ago), a day, which means its begin (today, monday, 22 nov,
+2026-11-22), or a time as for schedule --at, the last such one (14:30, yesterday 9:00). STATE is one of {states}, or
+several with commas between.""".format(states=", ".join(TaskState))
+
+
 def _list_arguments(to: parser.Parser) -> None:
+    to.epilog = SINCE_NOTES
     to.add_argument("--state", metavar="STATE", action="append", help="only tasks in this state; may be repeated")
     to.add_argument("--queue", metavar="NAME", help="only tasks of this queue")
+    to.add_argument("--since", metavar="WHEN", help="only tasks submitted then or later: 2h, today, monday 8am")
     to.add_argument("--limit", metavar="N", type=parser.count, default=LIST_LIMIT, help="at most so many; 0: all")
 
 
 def _list(args: Namespace) -> int:
     states = [_state(word) for words in args.state or [] for word in words.split(",")]
     queue = checks.check_name(args.queue or "")
+    since_us = None if args.since is None else _since_us(args.since)
     with connect.connect_or_start(args) as client:
         page_size = min(PAGE_LIMIT, args.limit + 1) if args.limit else PAGE_LIMIT
-        found = client.tasks(states=states, queue=queue, page_size=page_size)
+        found = client.tasks(states=states, queue=queue, since_us=since_us, page_size=page_size)
         tasks = list(islice(found, args.limit or None))
         more = next(found, None) is not None
     _put_list(tasks, as_json=args.json)
     if more:
         console.say(f"there are more than {args.limit}; --limit 0 shows all")
     return EXIT_OK
+
+
+def _since_us(text: str) -> int:
+    from . import when
+
+    return when.resolve_past(text, now_us=SystemClock().now_us(), zone=zones.local())
 
 
 def _state(word: str) -> TaskState:

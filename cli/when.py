@@ -1,11 +1,11 @@
-"""What `--at` takes: one instant from what a person writes, or a refusal; never a guess.
+"""What `--at` and `--since` take: one instant from what a person writes, or a refusal; never a guess.
 
     2026-11-22T14:30:00+01:00   2026-11-22 14:30   14:30   9am   tomorrow 9:00   monday 8am   22 Nov 2026 14:30
-    now + 2 hours   in 10 minutes   @1795351104
+    now + 2 hours   in 10 minutes   @1795351104         --since only: 2h   2 hours ago   today   monday   22 Nov
 
-A time of day alone, a weekday and a day without a year mean the next such one. What two people could read differently
-(4/1, a day without a time), what is past, and what no clock shows or shows twice is refused with a hint. Pure: the
-present and the zone are given.
+A time of day alone, a weekday and a day without a year mean the next such one; for `--since` the last one, and a day
+means its begin. What two people could read differently (4/1, for `--at` a day without a time), what lies on the wrong
+side of now, and what no clock shows or shows twice is refused with a hint. Pure: the present and the zone are given.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 HINT = "write 2026-11-22 14:30, tomorrow 9:00, monday 8am, now + 2 hours or an RFC 3339 time"
+PAST_HINT = "write 2h, today, yesterday 9:00, monday, 2026-11-22, 2026-11-22 14:30 or an RFC 3339 time"
 LONGEST_TEXT = 100
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NEAR_DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 
 _EPOCH_TIME = re.compile(r"@([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
+_AGO = re.compile(r"([0-9.]+ ?[A-Za-z].*?)( ago)?", re.ASCII)
 _RELATIVE = re.compile(r"(?:now ?\+ ?|in )(.+)", re.ASCII)
 _RFC_3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[t ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.([0-9]{1,9}))? ?(z|[+-][0-9]{2}:[0-9]{2})",
@@ -55,13 +57,59 @@ def resolve(text: str, *, now_us: int, zone: tzinfo) -> int:
         raise _unreadable(text)
     words = " ".join(text.split())
     try:
-        at_us = _read(words, now_us, zone)
+        at_us = _read(words, now_us, zone, back=False)
     except (OverflowError, OSError):  # beyond what datetime or a zone's rules can hold
         raise _too_far() from None
     return _checked(at_us, now_us, zone)
 
 
-def _read(words: str, now_us: int, zone: tzinfo) -> int:
+def resolve_past(text: str, *, now_us: int, zone: tzinfo) -> int:
+    """The instant meant, not behind `now_us`: a length of time back, or as for `resolve` but the last such one.
+
+    Raises Refusal BAD_TIME.
+    """
+    words = " ".join(text.split())
+    try:
+        at_us = _read_past(words, now_us, zone)
+    except Refusal as refusal:
+        raise Refusal(RefusalReason.BAD_TIME, refusal.message, _past_hint(refusal)) from None
+    except (OverflowError, OSError):
+        raise Refusal(RefusalReason.BAD_TIME, f"not a time: {quoted(text)}", PAST_HINT) from None
+    if at_us > now_us:
+        shown = zones.at(at_us, zone).isoformat(" ", "seconds")
+        raise Refusal(RefusalReason.BAD_TIME, f"{shown} is still to come", "give an earlier time")
+    return max(0, at_us)
+
+
+def _past_hint(refusal: Refusal) -> str:
+    return PAST_HINT if refusal.hint == HINT or refusal.reason is RefusalReason.BAD_DURATION else refusal.hint
+
+
+def _read_past(words: str, now_us: int, zone: tzinfo) -> int:
+    if len(words) > LONGEST_TEXT:
+        raise _unreadable(words)
+    if (length_us := _length_back(words)) is not None:
+        return now_us - length_us
+    day = _day(words.casefold(), zones.at(now_us, zone), back=True)
+    if day is not None:
+        return zones.microseconds(zones.begin_of(day, zone))
+    return _read(words, now_us, zone, back=True)
+
+
+def _length_back(words: str) -> int | None:
+    """`2h` or `2 hours ago`; a number alone could as well be a year."""
+    found = _AGO.fullmatch(words)
+    if found is None:
+        return None
+    try:
+        return durations.parse_us(_lower_words(found[1]))
+    except Refusal:
+        if found[2]:
+            raise
+        return None  # a time such as 9am
+
+
+def _read(words: str, now_us: int, zone: tzinfo, *, back: bool) -> int:
     if found := _EPOCH_TIME.fullmatch(words):
         return _scaled(int(found[1]), found[2])
     if words.casefold() == "now":
@@ -70,7 +118,7 @@ def _read(words: str, now_us: int, zone: tzinfo) -> int:
         return now_us + durations.parse_us(_lower_words(found[1]))
     if found := _RFC_3339.fullmatch(words.casefold()):
         return _rfc_3339(found)
-    return zones.microseconds(_calendar(words.casefold(), zones.at(now_us, zone), zone))
+    return zones.microseconds(_calendar(words.casefold(), zones.at(now_us, zone), zone, back=back))
 
 
 def _scaled(whole_s: int, fraction: str | None) -> int:
@@ -92,16 +140,15 @@ def _rfc_3339(found: re.Match[str]) -> int:
     return zones.microseconds(moment) + _scaled(0, found[3])
 
 
-def _calendar(words: str, now: datetime, zone: tzinfo) -> datetime:
+def _calendar(words: str, now: datetime, zone: tzinfo, *, back: bool) -> datetime:
     found = _DAY_CLOCK.fullmatch(words) or _CLOCK_DAY.fullmatch(words)
     if found is None:
         raise _unreadable(words)
     clock = _clock(found["clock"])
-    if found["day"] is None:
-        today = datetime.combine(now.date(), clock)
-        passed = today < now.replace(tzinfo=None)
-        return zones.settle(today + timedelta(days=passed), zone)
-    return zones.settle(_on_day(found["day"], clock, now), zone)
+    wall = _at_clock(clock, now, back=back) if found["day"] is None else _on_day(found["day"], clock, now, back=back)
+    if wall is None:
+        raise _unreadable(found["day"])
+    return zones.settle(wall, zone)
 
 
 def _clock(text: str) -> time:
@@ -120,18 +167,37 @@ def _clock(text: str) -> time:
         raise _no_such_time(text) from None
 
 
-def _on_day(day: str, clock: time, now: datetime) -> datetime:
+def _nearest(nth: Callable[[int], datetime], now: datetime, *, back: bool) -> datetime:
+    """Of instants that come again and again, the next one or the last one; the present is both."""
+    wall, here = nth(0), now.replace(tzinfo=None)
+    if back:
+        return wall if wall <= here else nth(-1)
+    return wall if wall >= here else nth(1)
+
+
+def _at_clock(clock: time, now: datetime, *, back: bool) -> datetime:
+    return _nearest(lambda n: datetime.combine(now.date() + timedelta(days=n), clock), now, back=back)
+
+
+def _day(words: str, now: datetime, *, back: bool) -> date | None:
+    """The day that is meant, None where the words are no day."""
+    wall = _on_day(words, time(0), now, back=back)
+    return wall and wall.date()
+
+
+def _on_day(day: str, clock: time, now: datetime, *, back: bool) -> datetime | None:
     if day in _NEAR_DAYS:
         return datetime.combine(now.date() + timedelta(days=_NEAR_DAYS[day]), clock)
     if (weekday := _weekday(day)) is not None:
-        wait = timedelta(days=(weekday - now.weekday()) % 7)
-        wall = datetime.combine(now.date() + wait, clock)
-        return wall if wall >= now.replace(tzinfo=None) else wall + timedelta(days=7)
+        first = now.date() + timedelta(days=(weekday - now.weekday()) % 7)
+        return _nearest(lambda n: datetime.combine(first + timedelta(days=7 * n), clock), now, back=back)
     if _ISO_DAY.fullmatch(day):
         return datetime.combine(_date(date.fromisoformat, day), clock)
     if found := _NAMED_DAY.fullmatch(day):
-        return _named_day(day, clock, now, has_year=found["year"] is not None)
-    raise _unreadable(day)
+        if found["year"] is not None:
+            return datetime.combine(_named_day(day, now.year), clock)
+        return _nearest(lambda n: datetime.combine(_named_day(day, now.year + n), clock), now, back=back)
+    return None
 
 
 def _weekday(day: str) -> int | None:
@@ -147,12 +213,9 @@ def _date(read: Callable[[str], date], text: str) -> date:
         raise Refusal(RefusalReason.BAD_TIME, f"no such day: {quoted(text)}", HINT) from None
 
 
-def _named_day(day: str, clock: time, now: datetime, *, has_year: bool) -> datetime:
-    """A day with its month's name; without a year the next such one."""
-    wall = datetime.combine(_date(lambda text: _parsed(text, now.year), day), clock)
-    if has_year or wall >= now.replace(tzinfo=None):
-        return wall
-    return datetime.combine(_date(lambda text: _parsed(text, now.year + 1), day), clock)
+def _named_day(day: str, year: int) -> date:
+    """A day with its month's name; `year` where it has none of its own."""
+    return _date(lambda text: _parsed(text, year), day)
 
 
 def _parsed(text: str, year: int) -> date:

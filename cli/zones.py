@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -62,6 +62,11 @@ def at(at_us: int, zone: tzinfo) -> datetime:
 def microseconds(moment: datetime) -> int:
     """The instant that a moment with a zone is."""
     return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def begin_of(day: date, zone: tzinfo) -> datetime:
+    """The first instant of a day: also where its midnight comes twice or never."""
+    return datetime.combine(day, time(0)).replace(tzinfo=zone, fold=0)
 
 
 def settle(wall: datetime, zone: tzinfo) -> datetime:

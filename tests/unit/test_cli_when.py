@@ -242,3 +242,91 @@ def test_no_text_means_anything_but_the_future_or_a_refusal(text, now, zone):
     else:
         assert at_us >= us(now)
         assert when.echo(at_us, now_us=us(now), zone=zone)
+
+
+# --since: the same words, turned back.
+
+
+def back(text, now=NOW, zone=BERLIN):
+    at_us = when.resolve_past(text, now_us=us(now), zone=zone)
+    return zones.at(at_us, zone).isoformat(" ", "microseconds").replace(".000000", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2h", "2026-11-22 12:30:00+01:00"),
+        ("90 min", "2026-11-22 13:00:00+01:00"),
+        ("1h 30m ago", "2026-11-22 13:00:00+01:00"),
+        ("2 Days ago", "2026-11-20 14:30:00+01:00"),
+        ("0s", "2026-11-22 14:30:00+01:00"),
+        ("now", "2026-11-22 14:30:00+01:00"),
+        ("today", "2026-11-22 00:00:00+01:00"),
+        ("Yesterday", "2026-11-21 00:00:00+01:00"),
+        ("yesterday 9:00", "2026-11-21 09:00:00+01:00"),
+        ("2026-11-22", "2026-11-22 00:00:00+01:00"),
+        ("2026-07-01", "2026-07-01 00:00:00+02:00"),
+        ("2026-11-22 14:00", "2026-11-22 14:00:00+01:00"),
+        ("2026-11-22T13:00:00Z", "2026-11-22 14:00:00+01:00"),
+        ("@1795351104", "2026-11-22 13:38:24+01:00"),
+        ("14:30", "2026-11-22 14:30:00+01:00"),
+        ("14:31", "2026-11-21 14:31:00+01:00"),
+        ("9am", "2026-11-22 09:00:00+01:00"),
+        ("sunday", "2026-11-22 00:00:00+01:00"),
+        ("monday", "2026-11-16 00:00:00+01:00"),
+        ("sunday 15:00", "2026-11-15 15:00:00+01:00"),
+        ("mon 8am", "2026-11-16 08:00:00+01:00"),
+        ("22 nov", "2026-11-22 00:00:00+01:00"),
+        ("23 nov", "2025-11-23 00:00:00+01:00"),
+        ("24 dec 18:00", "2025-12-24 18:00:00+01:00"),
+        ("3 Jan 2026", "2026-01-03 00:00:00+01:00"),
+        ("1950-01-01", "1970-01-01 01:00:00+01:00"),
+        ("99999d", "1970-01-01 01:00:00+01:00"),
+    ],
+)
+def test_what_is_meant_by_since_lies_back(text, instant):
+    assert back(text) == instant
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tomorrow", "still to come"),
+        ("2027-01-01", "still to come"),
+        ("now + 2h", "still to come"),
+        ("today 15:00", "still to come"),
+        ("9999-12-31", "still to come"),
+        ("2026", "not a time"),
+        ("20261122", "not a time"),
+        ("", "not a time"),
+        ("2 moons", "not a time"),
+        ("2 moons ago", "not a length of time"),
+        ("4/1", "more than one way"),
+        ("2026-02-30", "no such day"),
+        ("25:00", "no such time"),
+        ("2026-10-25 02:30", "comes twice"),
+        ("\udcff", "not a time"),
+        ("x" * 1000, "not a time"),
+        ("9" * 80 + "d", "not a time"),
+    ],
+)
+def test_what_is_no_time_back_is_refused_with_a_hint(text, words):
+    with pytest.raises(Refusal) as caught:
+        back(text)
+    assert (caught.value.reason, caught.value.exit_code) == (RefusalReason.BAD_TIME, 2)
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_day_without_a_midnight_begins_when_it_begins():
+    havana = ZoneInfo("America/Havana")
+    assert back("2026-03-08", zone=havana) == "2026-03-08 01:00:00-04:00"
+    assert back("2026-11-01", zone=havana) == "2026-11-01 00:00:00-04:00"
+
+
+@given(st.text(max_size=30))
+def test_whatever_is_written_is_a_time_back_or_refused(text):
+    try:
+        assert 0 <= when.resolve_past(text, now_us=us(NOW), zone=BERLIN) <= us(NOW)
+    except Refusal as refusal:
+        assert refusal.reason is RefusalReason.BAD_TIME  # noqa: PT017
