@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
     from .db import Db
 
-__all__ = ["claim", "finished", "live_attempts", "lose", "queues_with_ready", "returned", "skip_ids", "started"]
+__all__ = [
+    "claim",
+    "finished",
+    "live_attempts",
+    "lose",
+    "paused",
+    "queues_with_ready",
+    "returned",
+    "skip_ids",
+    "started",
+]
 
 CORRUPT = "what is stored of this task is damaged; it was not run"
 
@@ -47,6 +57,11 @@ def claim(
     return given
 
 
+def ready_count(db: Db, *, queue: str, limit: int) -> int:
+    """How many tasks of a queue are ready, counted no further than `limit`."""
+    return int(db.one("ready_count", queue=queue, limit=limit)["ready"])
+
+
 def queues_with_ready(db: Db) -> list[str]:
     """The queues that have something to give."""
     return [row["queue"] for row in db.all("queues_with_ready")]
@@ -66,6 +81,20 @@ def started(db: Db, *, reports: Sequence[model.StartReport]) -> None:
     ]
     if db.many("start_claimed", values) < len(values):
         db.many("start_stopping", values)
+
+
+def paused(db: Db, *, reports: Sequence[model.PauseReport]) -> None:
+    """Note which attempts stand still, and which go on. Those not running, or another executor's, are passed over."""
+    values = [
+        {
+            "attempt_id": report.attempt_id,
+            "executor": report.executor,
+            "paused_at_us": report.at_us if report.on else None,
+            "paused_us": report.paused_us,
+        }
+        for report in reports
+    ]
+    db.many("pause_attempt", values)
 
 
 def returned(db: Db, *, attempt_ids: Sequence[int], executor: str) -> list[str]:

@@ -105,6 +105,7 @@ def _attempt_columns(db: Db, report: model.FinishReport) -> dict[str, Any]:
         "dropped_bytes": report.dropped_bytes,
         "leftovers": report.leftovers,
         "pid": report.pid,
+        "paused_us": report.paused_us,
     }
 
 

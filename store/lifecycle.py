@@ -5,6 +5,9 @@
                                    |<--give_back-----|-----stopped---> cancelled
                                    |<--requeue-------'-----hold------> held
 
+    whatever waits --hold--> held --release--> ready, or where it waited for its time
+    An attempt that stands still is still running: pausing is no state, and no end of its task waits for it.
+
 Each cell is carried out by a named statement in queries/, whose `from:` and `to:` say the same and whose WHERE holds
 them to it: a statement that changed no row is an answer (somebody else was first), and the first final state wins.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 from enum import StrEnum
 from types import MappingProxyType
 
-from ..proto.values import LOST_LIMIT, AttemptState, OnLost, TaskState
+from ..proto.values import LOST_LIMIT, WAITING_TASK_STATES, AttemptState, OnLost, TaskState
 
 
 class TaskEvent(StrEnum):
@@ -23,6 +26,8 @@ class TaskEvent(StrEnum):
     SUBMIT = "submit"
     SUBMIT_LATER = "submit_later"
     """Submitted before its time."""
+    SUBMIT_HELD = "submit_held"
+    """Submitted to wait for a person."""
     DUE = "due"
     """Its time has come, by the clock or because a person moved it."""
     DEFER = "defer"
@@ -43,7 +48,13 @@ class TaskEvent(StrEnum):
     REQUEUE = "requeue"
     """Its attempt was lost, and it asked to be tried again."""
     HOLD = "hold"
-    """Its attempt was lost, and a person shall decide."""
+    """A person shall decide: one said so, or its attempt was lost."""
+    RELEASE = "release"
+    """A person let it go, and it is due."""
+    RELEASE_EARLY = "release_early"
+    """A person let it go before its time."""
+    RELEASE_AGAIN = "release_again"
+    """The same, and it was tried before."""
     DELETE = "delete"
     """A person, or its age, removed all that was kept of it."""
 
@@ -72,6 +83,7 @@ TASK = MappingProxyType(
     {
         (NEW, TaskEvent.SUBMIT): T.READY,
         (NEW, TaskEvent.SUBMIT_LATER): T.SCHEDULED,
+        (NEW, TaskEvent.SUBMIT_HELD): T.HELD,
         (T.SCHEDULED, TaskEvent.DUE): T.READY,
         (T.SCHEDULED, TaskEvent.DEFER): T.SCHEDULED,
         (T.SCHEDULED, TaskEvent.EDIT): T.SCHEDULED,
@@ -96,7 +108,11 @@ TASK = MappingProxyType(
         (T.RETRYING, TaskEvent.CANCEL): T.CANCELLED,
         (T.HELD, TaskEvent.EDIT): T.HELD,
         (T.HELD, TaskEvent.CANCEL): T.CANCELLED,
+        (T.HELD, TaskEvent.RELEASE): T.READY,
+        (T.HELD, TaskEvent.RELEASE_EARLY): T.SCHEDULED,
+        (T.HELD, TaskEvent.RELEASE_AGAIN): T.RETRYING,
     }
+    | {(state, TaskEvent.HOLD): T.HELD for state in WAITING_TASK_STATES}
     | {(state, TaskEvent.DELETE): GONE for state in TaskState if state is not T.RUNNING}
 )
 

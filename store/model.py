@@ -10,7 +10,7 @@ class Draft:
     """A task as it is submitted.
 
     `content` holds canonical bytes of everything the user asked for; only a digest of it is kept, to tell a repeated
-    submission from another one with the same id or key.
+    submission from another one with the same id or key. `hold`: it waits to be released, whatever `state` says.
     """
 
     id: str | None
@@ -29,6 +29,8 @@ class Draft:
     profile: str
     output_cap_bytes: int
     max_attempts: int = 1
+    hold: bool = False
+    retry_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +64,9 @@ class Patch:
 class TaskRow:
     """A task as it is now.
 
-    `started_at_us`, `lateness_us`, `exit_code` and `signal` are those of its newest attempt; `reason` and `message`
-    too, unless the task ended for a reason of its own. `attempt_id` is its live attempt. `payload` is None where it was
-    not asked for, or cannot be opened.
+    `started_at_us`, `paused_at_us`, `lateness_us`, `exit_code` and `signal` are those of its newest attempt; `reason`
+    and `message` too, unless the task ended for a reason of its own. `attempt_id` is its live attempt. `payload` is
+    None where it was not asked for, or cannot be opened.
     """
 
     seq: int
@@ -78,6 +80,7 @@ class TaskRow:
     due_at_us: int
     started_at_us: int | None
     finished_at_us: int | None
+    paused_at_us: int | None
     attempt: int
     max_attempts: int
     exit_code: int | None
@@ -100,7 +103,10 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One try of a task. `truncated`: its output is a prefix of what was written."""
+    """One try of a task. `truncated`: its output is a prefix of what was written.
+
+    It stands still since `paused_at_us`, and did for `paused_us` in all before that.
+    """
 
     attempt_id: int
     number: int
@@ -121,6 +127,8 @@ class AttemptRow:
     stderr_bytes: int
     dropped_bytes: int
     leftovers: int
+    paused_at_us: int | None
+    paused_us: int
     truncated: bool
 
 
@@ -170,8 +178,19 @@ class StartReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseReport:
+    """An attempt stands still since `at_us` (`on`), or went on then; before, it stood still for `paused_us` in all."""
+
+    attempt_id: int
+    executor: str
+    on: bool
+    at_us: int
+    paused_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishReport:
-    """An attempt has ended, and everything it started is gone."""
+    """An attempt has ended, and everything it started is gone. `paused_us`: how long it stood still, where known."""
 
     attempt_id: int
     executor: str
@@ -189,6 +208,7 @@ class FinishReport:
     dropped_bytes: int
     leftovers: int
     pid: int | None
+    paused_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +265,28 @@ class ChunkRow:
     offset: int
     length: int
     data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """Something that happened to a task. `state` is the task's after it; for `attempt_ended` the attempt's."""
+
+    cursor: int
+    at_us: int
+    task: str
+    event: str
+    state: str
+    attempt: int
+    reason: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventBounds:
+    """The cursors there are: the smallest that is kept (`newest` + 1 when none is) and the last that was given."""
+
+    oldest: int
+    newest: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,16 @@ def payload(db: Db, seq: int) -> tuple[bytes, int]:
     raise CorruptRecord(f"task {seq} has no payload")
 
 
+def readable_payload(db: Db, seq: int, task_id: str) -> bytes:
+    """What a task is to run. Raises Refusal STORE_CORRUPT when it cannot be opened."""
+    try:
+        return payload(db, seq)[0]
+    except CorruptRecord as error:
+        raise Refusal(
+            RefusalReason.STORE_CORRUPT, f"what is stored of task {task_id} is damaged", "delete it and submit it again"
+        ) from error
+
+
 def seal_payload(db: Db, plain: bytes, *, seq: int, revision: int) -> bytes:
     """A payload as it is stored."""
     return db.cipher.seal(plain, table="payloads", row=seq, column="sealed", revision=revision)
@@ -113,6 +123,7 @@ def _task(db: Db, row: sqlite3.Row, opened: bytes | None) -> model.TaskRow:
         due_at_us=row["due_at_us"],
         started_at_us=row["started_at_us"],
         finished_at_us=row["finished_at_us"],
+        paused_at_us=row["paused_at_us"],
         attempt=row["attempt"],
         max_attempts=row["max_attempts"],
         exit_code=row["exit_code"],
@@ -155,5 +166,7 @@ def _attempt(db: Db, row: sqlite3.Row) -> model.AttemptRow:
         stderr_bytes=row["stderr_bytes"],
         dropped_bytes=row["dropped_bytes"],
         leftovers=row["leftovers"],
+        paused_at_us=row["paused_at_us"],
+        paused_us=row["paused_us"],
         truncated=row["state"] == "lost",
     )

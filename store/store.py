@@ -7,6 +7,7 @@ before its output does, so whatever happens in between is noticed: `open` brings
 
 from __future__ import annotations
 
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -31,10 +32,21 @@ READERS = 2
 DROP_BATCH = 500
 
 
+def _nobody() -> None:
+    """Who wants to hear of commits to a file that nobody follows."""
+
+
 class Lane:
     """One database file, open: its writer and its readers."""
 
-    def __init__(self, path: Path, schema: Schema, cipher: Cipher, on_fault: Callable[[StoreFault], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Schema,
+        cipher: Cipher,
+        on_fault: Callable[[StoreFault], None],
+        on_commit: Callable[[], None] = _nobody,
+    ) -> None:
         self.path = path
         statements = sql.load()
         connections = [opening.open_writer(path, schema)]
@@ -44,7 +56,7 @@ class Lane:
             connections[0].close()
             raise
         handles = [Db(connection, cipher, statements) for connection in connections]
-        self.writer = Writer(path, handles[0], on_fault)
+        self.writer = Writer(path, handles[0], on_fault, on_commit)
         self.readers = Readers(path, handles[1:])
 
     def close(self) -> None:
@@ -62,8 +74,9 @@ class Store:
         self.clock = clock
         self._fault: StoreFault | None = None
         self._callbacks: list[Callable[[StoreFault], None]] = []
+        self._followers: tuple[Callable[[], None], ...] = ()
         self._gate = threading.Lock()
-        self.tasks_lane = Lane(state_dir / TSCHED.file_name, TSCHED, cipher, self._report)
+        self.tasks_lane = Lane(state_dir / TSCHED.file_name, TSCHED, cipher, self._report, self._committed)
         try:
             self.output_lane = Lane(state_dir / OUTPUT.file_name, OUTPUT, cipher, self._report)
         except BaseException:
@@ -109,6 +122,15 @@ class Store:
         if fault is not None:
             callback(fault)
 
+    def on_commit(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back, from the writer's thread, after each commit to tsched.db that changed something.
+
+        The answer ends that. The callback must be quick; one that raises is not called again.
+        """
+        with self._gate:
+            self._followers = (*self._followers, callback)
+        return partial(self._unfollow, callback)
+
     def close(self) -> None:
         """Finish what was submitted, then close both files. Harmless when repeated."""
         self.tasks_lane.close()
@@ -120,6 +142,18 @@ class Store:
             callbacks = list(self._callbacks)
         for callback in callbacks:
             callback(fault)
+
+    def _unfollow(self, callback: Callable[[], None]) -> None:
+        with self._gate:
+            self._followers = tuple(other for other in self._followers if other is not callback)
+
+    def _committed(self) -> None:
+        for callback in self._followers:
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - it must not take the writer with it
+                self._unfollow(callback)
+                sys.excepthook(*sys.exc_info())
 
     def _reconcile(self) -> None:
         """Bring the files together: attempt ids above all that have output, no output of attempts that are gone."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..proto.errors import Refusal, RefusalReason
+from ..proto.values import TaskState
 from . import model, rows
 
 if TYPE_CHECKING:
@@ -73,6 +74,17 @@ def submit(db: Db, *, drafts: Sequence[model.Draft], now_us: int) -> list[model.
     return answers
 
 
+def submitted_as(db: Db, *, key: str, content: bytes) -> model.Submitted | None:
+    """The task that was submitted with a key. Raises Refusal ID_TAKEN when it asks for something else."""
+    for row in db.all("records_by_key", keys=json.dumps([key])):
+        if row["content"] != db.cipher.digest(content):
+            raise _taken(f"this submission key was used before, for task {row['id']}", "use a new key")
+        return model.Submitted(
+            id=row["id"], existed=True, state=row["state"], due_at_us=row["due_at_us"], seq=row["seq"]
+        )
+    return None
+
+
 def _known(db: Db, drafts: Sequence[model.Draft]) -> Known:
     known = Known()
     keys = [draft.key for draft in drafts if draft.key is not None]
@@ -103,7 +115,7 @@ def _record(draft: model.Draft, content: bytes, number: int) -> Record:
         id=str(number) if draft.id is None else draft.id,
         key=draft.key,
         content=content,
-        state=draft.state,
+        state=TaskState.HELD if draft.hold else draft.state,
         due_at_us=draft.due_at_us,
     )
 
@@ -132,7 +144,7 @@ def _columns(record: Record, draft: model.Draft, now_us: int) -> dict[str, Any]:
         "kind": draft.kind,
         "queue": draft.queue,
         "priority": draft.priority,
-        "state": draft.state,
+        "state": record.state,
         "created_at_us": now_us,
         "due_at_us": draft.due_at_us,
         "max_attempts": draft.max_attempts,
@@ -141,6 +153,7 @@ def _columns(record: Record, draft: model.Draft, now_us: int) -> dict[str, Any]:
         "on_lost": draft.on_lost,
         "profile": draft.profile,
         "output_cap_bytes": draft.output_cap_bytes,
+        "retry_of": draft.retry_of,
     }
 
 

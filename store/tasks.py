@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import json
 from typing import TYPE_CHECKING
 
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import TaskState
 from . import model, rows
-from .cipher import CorruptRecord
+from .again import retry
 from .retention import output_dropped, prune
 from .submission import submit
 
@@ -23,6 +24,7 @@ __all__ = [
     "counts",
     "delete",
     "get",
+    "hold",
     "list_page",
     "modify",
     "next_due",
@@ -30,10 +32,13 @@ __all__ = [
     "payload",
     "promote",
     "prune",
+    "release",
+    "retry",
     "submit",
 ]
 
 NEWEST = 2**63 - 1
+OLDEST_US = -(2**63)
 
 
 def promote(db: Db, *, now_us: int, limit: int = 1000) -> int:
@@ -62,26 +67,35 @@ def attempts_of(db: Db, *, id: str) -> list[model.AttemptRow]:  # noqa: A002
 def payload(db: Db, *, id: str) -> bytes:  # noqa: A002
     """What a task is to run. Raises Refusal NO_SUCH_TASK, or STORE_CORRUPT when it cannot be opened."""
     seq, _ = rows.seq_and_state(db, id)
-    try:
-        return rows.payload(db, seq)[0]
-    except CorruptRecord as error:
-        raise Refusal(
-            RefusalReason.STORE_CORRUPT, f"what is stored of task {id} is damaged", "delete it and submit it again"
-        ) from error
+    return rows.readable_payload(db, seq, id)
 
 
 def list_page(
-    db: Db, *, states: Sequence[str], queue: str | None, before_seq: int | None, limit: int
+    db: Db,
+    *,
+    states: Sequence[str],
+    queue: str | None,
+    before_seq: int | None,
+    limit: int,
+    since_us: int | None = None,
 ) -> list[model.TaskRow]:
-    """The newest tasks before a key, with their payloads; no states and no queue mean all."""
-    before = NEWEST if before_seq is None else before_seq
+    """The newest tasks before a key, with their payloads; no states and no queue mean all.
+
+    With `since_us` only those submitted at that instant or later: older ones are walked past, for a clock that was set
+    back may have made them older than what came before.
+    """
+    page = {
+        "before": NEWEST if before_seq is None else before_seq,
+        "since_us": OLDEST_US if since_us is None else since_us,
+        "limit": limit,
+    }
     if states:
-        branches = [_of_state(db, state, queue, before, limit) for state in dict.fromkeys(states)]
+        branches = [_of_state(db, state, queue, page) for state in dict.fromkeys(states)]
         seqs = heapq.nlargest(limit, (seq for branch in branches for seq in branch))
     elif queue is not None:
-        seqs = [row["seq"] for row in db.all("page_of_queue", queue=queue, before=before, limit=limit)]
+        seqs = [row["seq"] for row in db.all("page_of_queue", queue=queue, **page)]
     else:
-        seqs = [row["seq"] for row in db.all("page_of_all", before=before, limit=limit)]
+        seqs = [row["seq"] for row in db.all("page_of_all", **page)]
     return rows.tasks(db, seqs, with_payload=True)
 
 
@@ -95,19 +109,38 @@ def modify(db: Db, *, id: str, patch: model.Patch, now_us: int) -> model.TaskRow
     """Change a task that has not started. Raises Refusal NO_SUCH_TASK, or WRONG_STATE saying what is possible."""
     seq, state = rows.seq_and_state(db, id)
     task = rows.task(db, seq, with_payload=False)
-    if not db.run("edit_waiting", **_edited(task, patch)):
-        raise wrong_state(id, state, "changed")
     if (move := _move(task.state, patch, now_us)) is not None:
-        db.run(move, seq=seq)
+        db.run(move, seq=seq, now_us=now_us)
+    if not db.run("edit_waiting", **_edited(task, patch), now_us=now_us):
+        raise wrong_state(id, state, "changed")
     if patch.payload is not None:
         _replace_payload(db, seq, patch.payload)
     return rows.task(db, seq)
 
 
-def delete(db: Db, *, id: str) -> model.Deleted:  # noqa: A002
+def hold(db: Db, *, id: str, now_us: int) -> model.TaskRow:  # noqa: A002
+    """Keep a task that has not started until it is released. Raises Refusal NO_SUCH_TASK or WRONG_STATE."""
+    seq, state = rows.seq_and_state(db, id)
+    if state != TaskState.HELD and not db.run("keep_back_task", seq=seq, now_us=now_us):
+        raise wrong_state(id, state, "held")
+    return rows.task(db, seq)
+
+
+def release(db: Db, *, id: str, now_us: int) -> model.TaskRow:  # noqa: A002
+    """Let a held task go: it is ready when it is due, else at its time. Raises Refusal NO_SUCH_TASK or WRONG_STATE."""
+    seq, state = rows.seq_and_state(db, id)
+    if not db.run("release_task", seq=seq, now_us=now_us):
+        raise Refusal(
+            RefusalReason.WRONG_STATE, f"task {id} is {state}, not held", f"`tsched show {id}` tells what it waits for"
+        )
+    return rows.task(db, seq)
+
+
+def delete(db: Db, *, id: str, now_us: int) -> model.Deleted:  # noqa: A002
     """Remove a task that is not running, with its attempts. Raises Refusal NO_SUCH_TASK or WRONG_STATE."""
     seq, state = rows.seq_and_state(db, id)
     attempt_ids = [row["id"] for row in db.all("attempt_ids_of_task", seq=seq)]
+    db.run("date_tasks", seqs=json.dumps([seq]), now_us=now_us)
     if not db.run("delete_task", seq=seq):
         raise wrong_state(id, state, "deleted")
     return model.Deleted(attempt_ids=attempt_ids)
@@ -132,7 +165,7 @@ def cancel(db: Db, *, id: str, now_us: int, grace_us: int | None = None) -> mode
 
 
 def wrong_state(task_id: str, state: str, deed: str) -> Refusal:
-    """Why a task cannot be changed, deleted or cancelled, and what can be done."""
+    """Why a task cannot be changed, held, deleted or cancelled, and what can be done."""
     if state == TaskState.RUNNING:
         return Refusal(
             RefusalReason.WRONG_STATE, f"task {task_id} is running and cannot be {deed}", "cancel it, or wait for it"
@@ -140,15 +173,15 @@ def wrong_state(task_id: str, state: str, deed: str) -> Refusal:
     return Refusal(
         RefusalReason.WRONG_STATE,
         f"task {task_id} has ended ({state}) and cannot be {deed}",
-        "submit it again as a new task if it shall run once more",
+        f"`tsched retry {task_id}` runs it once more, as a new task",
     )
 
 
-def _of_state(db: Db, state: str, queue: str | None, before: int, limit: int) -> list[int]:
+def _of_state(db: Db, state: str, queue: str | None, page: dict[str, int]) -> list[int]:
     if queue is None:
-        found = db.all("page_of_state", state=state, before=before, limit=limit)
+        found = db.all("page_of_state", state=state, **page)
     else:
-        found = db.all("page_of_state_in_queue", state=state, queue=queue, before=before, limit=limit)
+        found = db.all("page_of_state_in_queue", state=state, queue=queue, **page)
     return [row["seq"] for row in found]
 
 

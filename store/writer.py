@@ -56,13 +56,24 @@ class Outcome:
 
 
 class Writer:
-    """Runs commands on `db`, in the order they came. `on_fault` is called once, in this thread."""
+    """Runs commands on `db`, in the order they came.
 
-    def __init__(self, path: Path, db: Db, on_fault: Callable[[errors.StoreFault], None]) -> None:
+    Called in this thread: `on_fault` once, `on_commit` when something that changed has been committed and answered.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        db: Db,
+        on_fault: Callable[[errors.StoreFault], None],
+        on_commit: Callable[[], None],
+    ) -> None:
         self._path = path
         self._db = db
         self._connection = db.connection
         self._on_fault = on_fault
+        self._on_commit = on_commit
+        self._changed = False
         status = os.stat(path)
         self._identity = (status.st_dev, status.st_ino)
         self._fault: errors.StoreFault | None = None
@@ -122,6 +133,9 @@ class Writer:
         for order, outcome in zip(orders, outcomes, strict=True):
             outcome.tell(order.future)
         self._note(fault)
+        if self._changed:
+            self._changed = False
+            self._on_commit()
 
     def _outcomes(self, orders: Sequence[Order]) -> list[Outcome]:
         """What became of each. Raises StoreFault when that is not known, or nothing could be begun."""
@@ -169,8 +183,10 @@ class Writer:
         try:
             self._check_identity()
             self._connection.execute("BEGIN IMMEDIATE")
+            before = self._connection.total_changes
             yield
             self._connection.execute("COMMIT")
+            self._changed |= self._connection.total_changes > before
         except BaseException as error:  # noqa: BLE001 - raised again, in words of ours
             if self._connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):

@@ -1,4 +1,4 @@
-"""Forgets finished tasks after their time, in small batches, so that no other write waits long."""
+"""Forgets finished tasks and events after their time, in small batches, so that no other write waits long."""
 
 from __future__ import annotations
 
@@ -42,10 +42,16 @@ class Retention:
 
     async def prune(self) -> None:
         """Forget what is over its time or beyond the number to keep."""
-        before_us = self._clock.now_us() - round(self._config.store_keep_for_s * SECOND_US)
-        command = partial(retention.prune, finished_before_us=before_us, keep=self._config.store_keep_finished)
+        now_us = self._clock.now_us()
+        before_us = now_us - round(self._config.store_keep_for_s * SECOND_US)
+        command = partial(
+            retention.prune, finished_before_us=before_us, keep=self._config.store_keep_finished, now_us=now_us
+        )
         while attempt_ids := await asyncio.wrap_future(self._store.write(command)):
             await drop_output(self._store, attempt_ids)
+        forget = partial(retention.prune_events, before_us=before_us, keep=self._config.store_keep_events)
+        while await asyncio.wrap_future(self._store.write(forget)):
+            pass
 
 
 async def drop_output(store: Store, attempt_ids: list[int]) -> None:

@@ -29,6 +29,11 @@ UPDATE sqlite_sequence SET seq = :newest WHERE name = 'attempts' AND seq < :newe
 INSERT INTO sqlite_sequence (name, seq) SELECT 'attempts', :newest
 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'attempts')
 
+-- ready_count: how many tasks of a queue are ready, counted no further than a limit
+SELECT count(*) AS ready FROM (
+    SELECT 1 FROM tasks INDEXED BY tasks_ready WHERE state = 'ready' AND queue = :queue LIMIT :limit
+)
+
 -- queues_with_ready: the queues that have something to give, one step of the index each
 WITH RECURSIVE lane (queue) AS (
     SELECT (SELECT queue FROM tasks INDEXED BY tasks_ready WHERE state = 'ready' ORDER BY queue LIMIT 1)
@@ -53,6 +58,10 @@ WHERE id = :attempt_id AND executor = :executor AND state = 'claimed'
 UPDATE attempts SET pid = :pid, start_ticks = :start_ticks, started_at_us = :started_at_us
 WHERE id = :attempt_id AND executor = :executor AND state = 'stopping' AND started_at_us IS NULL
 
+-- pause_attempt: an attempt stands still from an instant on, or goes on
+UPDATE attempts SET paused_at_us = :paused_at_us, paused_us = :paused_us
+WHERE id = :attempt_id AND executor = :executor AND finished_at_us IS NULL AND started_at_us IS NOT NULL
+
 -- stop_attempt: an attempt is to end
 -- from: claimed running
 -- to: stopping
@@ -72,14 +81,15 @@ FROM attempts AS a INDEXED BY attempts_live JOIN tasks AS t ON t.seq = a.task
 WHERE a.executor = :executor AND a.finished_at_us IS NULL
 ORDER BY a.id
 
--- end_attempt: an attempt has ended
+-- end_attempt: an attempt has ended; who does not know how long it stood still takes what is known here
 -- from: claimed running stopping
 -- to: succeeded failed timed_out cancelled lost
 UPDATE attempts SET state = :state, finished_at_us = :finished_at_us,
     started_at_us = coalesce(started_at_us, :started_at_us), pid = coalesce(pid, :pid),
     exit_code = :exit_code, signal = :signal, reason = :reason, message = :message, cpu_s = :cpu_s,
     peak_bytes = :peak_bytes, stdout_bytes = :stdout_bytes, stderr_bytes = :stderr_bytes,
-    dropped_bytes = :dropped_bytes, leftovers = :leftovers
+    dropped_bytes = :dropped_bytes, leftovers = :leftovers, paused_at_us = NULL,
+    paused_us = coalesce(:paused_us, paused_us + coalesce(max(:finished_at_us - paused_at_us, 0), 0))
 WHERE id = :attempt_id AND finished_at_us IS NULL
 
 -- succeed_task: its attempt succeeded
@@ -109,13 +119,13 @@ WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
 -- requeue_task: its attempt was lost; it is due again from now
 -- from: running
 -- to: ready
-UPDATE tasks SET state = 'ready', due_at_us = :now_us, attempt_id = NULL
+UPDATE tasks SET state = 'ready', due_at_us = :now_us, changed_at_us = :now_us, attempt_id = NULL
 WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
 
 -- hold_task: its attempt was lost; a person shall decide
 -- from: running
 -- to: held
-UPDATE tasks SET state = 'held', attempt_id = NULL
+UPDATE tasks SET state = 'held', changed_at_us = :now_us, attempt_id = NULL
 WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
 
 -- give_back_task: its attempt never started and burns no number

@@ -12,6 +12,12 @@ SELECT id FROM attempts WHERE task IN (SELECT value FROM json_each(:seqs)) ORDER
 -- to: gone
 DELETE FROM tasks WHERE seq IN (SELECT value FROM json_each(:seqs)) AND finished_at_us IS NOT NULL
 
+-- oldest_events: the first candidates
+SELECT id, at_us FROM events ORDER BY id LIMIT :limit
+
+-- prune_events: what is older than who follows may ask for
+DELETE FROM events WHERE id <= :last
+
 -- dropped_attempts: attempts that are gone while their output may not be; what is kept keeps its output
 SELECT attempt_id FROM dropped WHERE attempt_id NOT IN (SELECT id FROM attempts) ORDER BY attempt_id LIMIT :limit
 

@@ -14,13 +14,13 @@ SELECT seq, id, key, content, state, due_at_us FROM tasks WHERE id IN (SELECT va
 
 -- insert_task: a new task
 -- from: new
--- to: ready scheduled
+-- to: ready scheduled held
 INSERT INTO tasks (
-    seq, id, key, content, name, kind, queue, priority, state, created_at_us, due_at_us, max_attempts, timeout_us,
-    grace_us, on_lost, profile, output_cap_bytes
+    seq, id, key, content, name, kind, queue, priority, state, created_at_us, changed_at_us, due_at_us, max_attempts,
+    timeout_us, grace_us, on_lost, profile, output_cap_bytes, retry_of
 ) VALUES (
-    :seq, :id, :key, :content, :name, :kind, :queue, :priority, :state, :created_at_us, :due_at_us, :max_attempts,
-    :timeout_us, :grace_us, :on_lost, :profile, :output_cap_bytes
+    :seq, :id, :key, :content, :name, :kind, :queue, :priority, :state, :created_at_us, :created_at_us, :due_at_us,
+    :max_attempts, :timeout_us, :grace_us, :on_lost, :profile, :output_cap_bytes, :retry_of
 )
 
 -- insert_payload: what a new task is to run
@@ -31,7 +31,7 @@ SELECT
     t.seq, t.id, t.name, t.kind, t.queue, t.priority, t.state, t.created_at_us, t.due_at_us, t.finished_at_us,
     t.attempt, t.attempt_id, t.max_attempts, t.timeout_us, t.grace_us, t.on_lost, t.profile, t.output_cap_bytes,
     t.cancel_requested_at_us, t.reason, t.message, t.schedule, t.scheduled_for_us, t.retry_of,
-    a.id AS newest_id, a.started_at_us, a.exit_code, a.signal, a.started_at_us - a.due_at_us AS lateness_us,
+    a.id AS newest_id, a.started_at_us, a.paused_at_us, a.exit_code, a.signal, a.started_at_us - a.due_at_us AS lateness_us,
     a.reason AS attempt_reason, a.message AS attempt_message
 FROM tasks AS t LEFT JOIN attempts AS a ON a.task = t.seq AND a.number = t.attempt
 WHERE t.seq IN (SELECT value FROM json_each(:seqs))
@@ -45,26 +45,27 @@ SELECT seq, state FROM tasks WHERE id = :id
 -- attempts_of_task: every try of a task, the oldest first
 SELECT id, number, state, executor, claimed_at_us, started_at_us, finished_at_us, pid, exit_code, signal, reason,
     message, cpu_s, peak_bytes, started_at_us - due_at_us AS lateness_us, stdout_bytes, stderr_bytes, dropped_bytes,
-    leftovers
+    leftovers, paused_at_us, paused_us
 FROM attempts WHERE task = :seq ORDER BY number
 
 -- attempt_ids_of_task: for the deletion of its output
 SELECT id FROM attempts WHERE task = :seq ORDER BY number
 
 -- page_of_all: the newest tasks before a key
-SELECT seq FROM tasks WHERE seq < :before ORDER BY seq DESC LIMIT :limit
+SELECT seq FROM tasks WHERE seq < :before AND created_at_us >= :since_us ORDER BY seq DESC LIMIT :limit
 
 -- page_of_queue: the newest tasks of a queue before a key
 SELECT seq FROM tasks INDEXED BY tasks_by_queue
-WHERE queue = :queue AND seq < :before ORDER BY seq DESC LIMIT :limit
+WHERE queue = :queue AND seq < :before AND created_at_us >= :since_us ORDER BY seq DESC LIMIT :limit
 
 -- page_of_state: the newest tasks in a state before a key
 SELECT seq FROM tasks INDEXED BY tasks_by_state
-WHERE state = :state AND seq < :before ORDER BY seq DESC LIMIT :limit
+WHERE state = :state AND seq < :before AND created_at_us >= :since_us ORDER BY seq DESC LIMIT :limit
 
 -- page_of_state_in_queue: the newest tasks in a state and a queue before a key
 SELECT seq FROM tasks INDEXED BY tasks_by_state
-WHERE state = :state AND +queue = :queue AND seq < :before ORDER BY seq DESC LIMIT :limit
+WHERE state = :state AND +queue = :queue AND seq < :before AND created_at_us >= :since_us
+ORDER BY seq DESC LIMIT :limit
 
 -- counts: how many tasks are in each state
 SELECT state, tasks FROM task_counts
@@ -72,7 +73,7 @@ SELECT state, tasks FROM task_counts
 -- promote_due: what waits for its time and has reached it becomes ready
 -- from: scheduled retrying
 -- to: ready
-UPDATE tasks SET state = 'ready' WHERE seq IN (
+UPDATE tasks SET state = 'ready', changed_at_us = :now_us WHERE seq IN (
     SELECT seq FROM tasks INDEXED BY tasks_future
     WHERE state IN ('scheduled', 'retrying') AND due_at_us <= :now_us ORDER BY due_at_us LIMIT :limit
 )
@@ -85,18 +86,35 @@ WHERE state IN ('scheduled', 'retrying') ORDER BY due_at_us LIMIT 1
 -- from: scheduled blocked ready retrying held
 -- to: scheduled blocked ready retrying held
 UPDATE tasks SET name = :name, priority = :priority, due_at_us = :due_at_us, timeout_us = :timeout_us,
-    grace_us = :grace_us
+    grace_us = :grace_us, changed_at_us = :now_us
 WHERE seq = :seq AND state IN ('scheduled', 'blocked', 'ready', 'retrying', 'held')
 
 -- advance_task: a person moved it to now
 -- from: scheduled ready retrying
 -- to: ready
-UPDATE tasks SET state = 'ready' WHERE seq = :seq AND state IN ('scheduled', 'ready', 'retrying')
+UPDATE tasks SET state = 'ready', changed_at_us = :now_us
+WHERE seq = :seq AND state IN ('scheduled', 'ready', 'retrying')
 
 -- defer_task: a person moved it to later
 -- from: scheduled ready
 -- to: scheduled
-UPDATE tasks SET state = 'scheduled' WHERE seq = :seq AND state IN ('scheduled', 'ready')
+UPDATE tasks SET state = 'scheduled', changed_at_us = :now_us
+WHERE seq = :seq AND state IN ('scheduled', 'ready')
+
+-- keep_back_task: a person wants it to wait until it is released
+-- from: scheduled blocked ready retrying held
+-- to: held
+UPDATE tasks SET state = 'held', changed_at_us = :now_us
+WHERE seq = :seq AND state IN ('scheduled', 'blocked', 'ready', 'retrying', 'held')
+
+-- release_task: a person let it go: at once when it is due, otherwise at its time
+-- from: held
+-- to: ready scheduled retrying
+UPDATE tasks SET changed_at_us = :now_us, state = CASE
+    WHEN due_at_us <= :now_us THEN 'ready'
+    WHEN attempt > 0 THEN 'retrying'
+    ELSE 'scheduled' END
+WHERE seq = :seq AND state = 'held'
 
 -- payload_revision: how often it was replaced
 SELECT revision FROM payloads WHERE task = :seq
@@ -115,8 +133,12 @@ WHERE seq = :seq AND state IN ('scheduled', 'blocked', 'ready', 'retrying', 'hel
 -- from: running
 -- to: running
 UPDATE tasks
-SET cancel_requested_at_us = coalesce(cancel_requested_at_us, :now_us), grace_us = coalesce(:grace_us, grace_us)
+SET cancel_requested_at_us = coalesce(cancel_requested_at_us, :now_us), grace_us = coalesce(:grace_us, grace_us),
+    changed_at_us = :now_us
 WHERE seq = :seq AND state = 'running'
+
+-- date_tasks: what comes next happens to them now
+UPDATE tasks SET changed_at_us = :now_us WHERE seq IN (SELECT value FROM json_each(:seqs))
 
 -- delete_task: all that is kept of a task that is not running
 -- from: scheduled blocked ready retrying held succeeded failed cancelled skipped

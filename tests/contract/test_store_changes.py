@@ -85,7 +85,7 @@ def test_an_older_payload_put_back_is_not_run(keep: Keep, executor: str) -> None
     keep.sql("UPDATE payloads SET sealed = ?", old)
     assert keep.claim(executor) == []
     assert keep.get(task_id).reason == "corrupt_record"
-    keep.do(tasks.delete, id=task_id)
+    keep.delete(task_id)
 
 
 @pytest.mark.parametrize("state", [None, "scheduled"])
@@ -182,7 +182,7 @@ def test_a_start_that_comes_after_the_wish_is_noted_and_stops_nothing(keep: Keep
 def test_a_running_task_cannot_be_deleted(keep: Keep, executor: str) -> None:
     claimed = keep.running(executor)
     with pytest.raises(Refusal, match="is running and cannot be deleted"):
-        keep.do(tasks.delete, id=claimed.task_id)
+        keep.delete(claimed.task_id)
     assert keep.get(claimed.task_id).payload == claimed.payload
 
 
@@ -193,7 +193,7 @@ def test_a_deleted_task_leaves_nothing_but_what_is_to_follow(keep: Keep, executo
     (again,) = keep.claim(executor)
     keep.start(executor, again)
     keep.finish(executor, again)
-    deleted = keep.do(tasks.delete, id=claimed.task_id)
+    deleted = keep.delete(claimed.task_id)
     assert deleted.attempt_ids == [claimed.attempt_id, again.attempt_id]
     assert keep.counts() == {}
     for table in ("tasks", "payloads", "attempts"):
@@ -207,7 +207,7 @@ def test_output_of_a_deleted_task_goes_with_the_next_start_at_the_latest(keep: K
         keep.do_output(output.append, chunks=[chunk(attempt_id, 1, b"text")])
     keep.finish(executor, claimed, stdout_bytes=4)
     keep.finish(executor, other, stdout_bytes=4)
-    keep.do(tasks.delete, id=claimed.task_id)
+    keep.delete(claimed.task_id)
     keep.reopen()
     assert keep.sql_output("SELECT attempt_id FROM chunks") == [(other.attempt_id,)]
     assert keep.ask(retention.dropped, limit=9) == []
@@ -216,7 +216,7 @@ def test_output_of_a_deleted_task_goes_with_the_next_start_at_the_latest(keep: K
 def test_output_dropped_is_forgotten(keep: Keep, executor: str) -> None:
     claimed = keep.running(executor)
     keep.finish(executor, claimed)
-    ids = keep.do(tasks.delete, id=claimed.task_id).attempt_ids
+    ids = keep.delete(claimed.task_id).attempt_ids
     keep.do_output(output.drop, attempt_ids=ids)
     keep.do(tasks.output_dropped, attempt_ids=ids)
     assert keep.ask(retention.dropped, limit=9) == []

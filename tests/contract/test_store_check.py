@@ -120,7 +120,7 @@ def test_output_of_a_lost_attempt_may_be_a_prefix(keep: Keep) -> None:
 
 
 def test_output_waiting_to_be_dropped_is_no_finding(keep: Keep) -> None:
-    keep.do(tasks.delete, id="1")
+    keep.delete("1")
     assert check(keep.store)[0] == []
 
 

@@ -108,7 +108,7 @@ def test_a_task_whose_payload_is_damaged_fails_and_the_next_one_is_given(keep: K
         assert (row.state, row.reason, row.attempt, row.payload) == ("failed", "corrupt_record", 0, None)
         assert "not run" in row.message
         assert keep.attempts(task_id) == []
-        keep.do(tasks.delete, id=task_id)
+        keep.delete(task_id)
 
 
 def test_the_tasks_that_were_damaged_are_named_to_who_asks(keep: Keep, executor: str) -> None:
@@ -119,7 +119,7 @@ def test_the_tasks_that_were_damaged_are_named_to_who_asks(keep: Keep, executor:
     assert [claimed.task_id for claimed in keep.do(claims.claim, **values)] == [ids[2]]
     assert sorted(named) == sorted(set(ids) - {ids[2]})
     for task_id in named:
-        keep.do(tasks.delete, id=task_id)
+        keep.delete(task_id)
 
 
 def test_damaged_payloads_alone_are_gone_through_to_the_end(keep: Keep, executor: str) -> None:
@@ -128,7 +128,7 @@ def test_damaged_payloads_alone_are_gone_through_to_the_end(keep: Keep, executor
     assert keep.claim(executor, 2) == []
     assert keep.counts() == {"failed": 7}
     for task_id in range(1, 8):
-        keep.do(tasks.delete, id=str(task_id))
+        keep.delete(str(task_id))
 
 
 def test_a_payload_sealed_for_another_task_is_not_run(keep: Keep, executor: str) -> None:
@@ -139,7 +139,7 @@ def test_a_payload_sealed_for_another_task_is_not_run(keep: Keep, executor: str)
         int(mine),
     )
     assert [claimed.payload for claimed in keep.claim(executor, 2)] == [b"other"]
-    keep.do(tasks.delete, id=mine)
+    keep.delete(mine)
 
 
 def test_a_started_attempt_is_running_with_its_pid_and_lateness(keep: Keep, executor: str) -> None:

@@ -75,14 +75,14 @@ def test_a_damaged_task_does_not_hide_the_others(keep: Keep) -> None:
     assert keep.get(bad).payload is None
     with pytest.raises(tasks.Refusal, match="is damaged"):
         keep.ask(tasks.payload, id=bad)
-    keep.do(tasks.delete, id=bad)
+    keep.delete(bad)
 
 
 def test_tasks_that_come_while_pages_are_turned_disturb_nothing(keep: Keep) -> None:
     keep.submit(*(keep.draft() for _ in range(10)))
     first = page(keep, limit=5)
     keep.task()
-    keep.do(tasks.delete, id=str(first[-1].seq - 1))
+    keep.delete(str(first[-1].seq - 1))
     second = page(keep, before=first[-1].seq, limit=5)
     assert [row.seq for row in first + second] == [10, 9, 8, 7, 6, 4, 3, 2, 1]
 

@@ -146,7 +146,7 @@ def cycle(scene: Scene) -> dict[str, int]:
     taken["page of states"] = scene.steps(
         tasks.list_page, states=["running", "ready"], queue=None, before_seq=FEW, limit=100
     )
-    taken["prune"] = scene.steps(tasks.prune, finished_before_us=0, keep=10**9)
+    taken["prune"] = scene.steps(tasks.prune, finished_before_us=0, keep=10**9, now_us=START_US)
     return taken
 
 
@@ -191,7 +191,7 @@ def test_a_claim_rewrites_no_payload(tmp_path: Path) -> None:
         for claimed in keep.claim(executor, 4):
             keep.start(executor, claimed)
             keep.finish(executor, claimed)
-        assert (tmp_path / "tsched.db-wal").stat().st_size < size / 4
+        assert (tmp_path / "tsched.db-wal").stat().st_size < size / 2
 
 
 def test_a_deep_page_costs_what_the_first_one_costs(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def finish(keep: Keep, executor: str, many: int = 1) -> list[int]:
 
 
 def prune(keep: Keep, before_us: int = 0, keeping: int = 1000, limit: int = 500) -> list[int]:
-    return keep.do(tasks.prune, finished_before_us=before_us, keep=keeping, limit=limit)
+    return keep.do(tasks.prune, finished_before_us=before_us, keep=keeping, now_us=keep.clock.us, limit=limit)
 
 
 def test_what_finished_before_an_instant_goes(keep: Keep, executor: str) -> None:
@@ -94,7 +94,7 @@ def test_space_of_dropped_output_is_given_back(keep: Keep, executor: str) -> Non
     keep.do_output(output.drop, attempt_ids=[claimed.attempt_id])
     ((after,),) = keep.sql_output("PRAGMA page_count")
     assert after < before / 5
-    keep.do(tasks.delete, id=claimed.task_id)
+    keep.delete(claimed.task_id)
 
 
 def test_an_executor_is_forgotten_when_nothing_kept_names_it(keep: Keep, executor: str) -> None:

@@ -51,7 +51,7 @@ def test_a_submitted_task_reads_as_it_was_asked_for(keep: Keep) -> None:
 def test_generated_ids_are_numbers_that_are_never_used_again(keep: Keep) -> None:
     first = keep.task()
     assert first.isdigit()
-    keep.do(tasks.delete, id=first)
+    keep.delete(first)
     keep.reopen()
     assert int(keep.task()) > int(first)
 
@@ -155,7 +155,7 @@ def test_a_batch_is_answered_and_numbered_in_its_order(keep: Keep) -> None:
 
 def test_an_id_is_free_again_after_its_task_was_deleted(keep: Keep) -> None:
     keep.submit(keep.draft(id="a", content=b"one"))
-    keep.do(tasks.delete, id="a")
+    keep.delete("a")
     (answer,) = keep.submit(keep.draft(id="a", content=b"other"))
     assert not answer.existed
 
@@ -163,7 +163,7 @@ def test_an_id_is_free_again_after_its_task_was_deleted(keep: Keep) -> None:
 def test_a_key_is_free_again_after_its_task_was_deleted(keep: Keep) -> None:
     draft = keep.draft()
     keep.submit(draft)
-    keep.do(tasks.delete, id="1")
+    keep.delete("1")
     (answer,) = keep.submit(draft)
     assert (answer.id, answer.existed) == ("2", False)
 

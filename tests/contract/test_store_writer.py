@@ -96,7 +96,7 @@ def test_only_the_failing_command_of_a_group_fails(keep: Keep) -> None:
         futures.append(keep.store.write(submission(keep)))
         futures.append(keep.store.write(submission(keep, id="a", content=b"other")))
         futures.append(keep.store.write(submission(keep)))
-        futures.append(keep.store.write(partial(tasks.delete, id="ghost")))
+        futures.append(keep.store.write(partial(tasks.delete, id="ghost", now_us=1)))
         futures.append(keep.store.write(submission(keep)))
     failed = [future.exception() for future in futures]
     assert [type(error) for error in failed] == [type(None), Refusal, type(None), Refusal, type(None)]

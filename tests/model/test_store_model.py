@@ -303,15 +303,15 @@ class StoreMachine(RuleBasedStateMachine):
     def delete(self, data: st.DataObject) -> None:
         task = self.pick(data)
         if task.state == "running":
-            self.refused(task, tasks.delete)
+            self.refused(task, tasks.delete, now_us=self.now_us)
             return
-        deleted = self.keep.do(tasks.delete, id=task.id)
+        deleted = self.keep.delete(task.id)
         assert len(deleted.attempt_ids) == len(task.attempts)
         del self.tasks[task.id]
 
     @rule(keep=st.integers(0, 9))
     def prune(self, keep: int) -> None:
-        self.keep.do(tasks.prune, finished_before_us=0, keep=keep)
+        self.keep.do(tasks.prune, finished_before_us=0, keep=keep, now_us=self.now_us)
         kept = {row.id for row in self.page(*FINAL)}
         finished = {task.id for task in self.tasks.values() if task.state in FINAL}
         assert kept <= finished

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tsched.proto.values import AttemptState
-from tsched.store import Store, claims, executors, model, tasks
+from tsched.store import Store, claims, events, executors, model, tasks
 from tsched.store.check import check
 from tsched.store.cipher import PlainCipher
 
@@ -120,6 +120,22 @@ class Keep:
         (claimed,) = self.claim(executor, queue=values.get("queue", "default"))
         self.start(executor, claimed)
         return claimed
+
+    def delete(self, task_id: str) -> model.Deleted:
+        return self.do(tasks.delete, id=task_id, now_us=self.clock.us)
+
+    def events(self, after: int = 0, *ids: str) -> list[model.EventRow]:
+        return self.ask(events.page, after=after, limit=10**6, ids=ids)
+
+    def told(self, *ids: str) -> list[str]:
+        """The words of what happened."""
+        return [event.event for event in self.events(0, *ids)]
+
+    def pause(self, executor: str, claimed: model.Claimed, *, on: bool = True, paused_us: int = 0) -> None:
+        report = model.PauseReport(
+            attempt_id=claimed.attempt_id, executor=executor, on=on, at_us=self.clock.us, paused_us=paused_us
+        )
+        self.do(claims.paused, reports=[report])
 
     def get(self, task_id: str) -> model.TaskRow:
         return self.ask(tasks.get, id=task_id)

@@ -71,6 +71,8 @@ VALUES: dict[str, Any] = {
     "on_lost": "fail",
     "profile": "p",
     "output_cap_bytes": 0,
+    "retry_of": None,
+    "paused_us": 0,
 }
 
 
@@ -143,8 +145,8 @@ def test_an_attempt_statement_changes_the_states_it_names_and_no_other(
     assert after == (target if state in statement.before else state)
 
 
-@pytest.mark.parametrize("state", ["ready", "scheduled"])
-def test_a_new_task_is_ready_or_scheduled(connection: sqlite3.Connection, state: str) -> None:
+@pytest.mark.parametrize("state", ["ready", "scheduled", "held"])
+def test_a_new_task_is_ready_scheduled_or_held(connection: sqlite3.Connection, state: str) -> None:
     run(connection, sql.load()["insert_task"], state=state)
     assert state_of(connection, "tasks") == state
 
@@ -208,6 +210,10 @@ def test_the_schema_refuses_an_illegal_task(connection: sqlite3.Connection, chan
         "number = 0",
         "stdout_bytes = -1",
         "task = 99",
+        "paused_at_us = 9",
+        "paused_us = -1",
+        "paused_us = NULL",
+        "paused_at_us = 9, started_at_us = 5, pid = 5, state = 'failed', finished_at_us = 9",
     ],
 )
 def test_the_schema_refuses_an_illegal_attempt(connection: sqlite3.Connection, change: str) -> None:

@@ -1,0 +1,56 @@
+"""A finished task once more: a new task that is to do what the old one did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..proto.errors import Refusal, RefusalReason
+from ..proto.values import TaskState
+from . import model, rows
+from .submission import submit, submitted_as
+
+if TYPE_CHECKING:
+    from .db import Db
+
+
+def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted:  # noqa: A002 - the word of the contract
+    """Make a new task from a final one, due now. The same key gives the same new task, also when the old one is gone.
+
+    Raises Refusal NO_SUCH_TASK, WRONG_STATE, ID_TAKEN when the key stands for something else, or STORE_CORRUPT when
+    what the old one ran cannot be opened.
+    """
+    content = f"retry of {id}".encode()
+    if key is not None and (made := submitted_as(db, key=key, content=content)) is not None:
+        return made
+    seq, state = rows.seq_and_state(db, id)
+    if not TaskState(state).final:
+        raise Refusal(
+            RefusalReason.WRONG_STATE, f"task {id} has not ended ({state}) and cannot be run again", "wait for its end"
+        )
+    (made,) = submit(
+        db, drafts=[_draft(db, rows.task(db, seq, with_payload=False), key, content, now_us)], now_us=now_us
+    )
+    return made
+
+
+def _draft(db: Db, old: model.TaskRow, key: str | None, content: bytes, now_us: int) -> model.Draft:
+    """What the old task was; its payload is sealed anew with the row it goes to."""
+    return model.Draft(
+        id=None,
+        key=key,
+        name=old.name,
+        kind=old.kind,
+        queue=old.queue,
+        priority=old.priority,
+        state=TaskState.READY,
+        due_at_us=now_us,
+        payload=rows.readable_payload(db, old.seq, old.id),
+        content=content,
+        timeout_us=old.timeout_us,
+        grace_us=old.grace_us,
+        on_lost=old.on_lost,
+        profile=old.profile,
+        output_cap_bytes=old.output_cap_bytes,
+        max_attempts=old.max_attempts,
+        retry_of=old.id,
+    )
