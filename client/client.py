@@ -60,9 +60,12 @@ class Client:
 
     # Tasks.
 
-    def submit(self, specs: Sequence[api.TaskSpec]) -> list[api.Submitted]:
-        """Store all tasks or none; the answer means durable. Asked once more when the connection broke before it."""
-        request = api.SubmitRequest(tasks=[self.keyed(spec) for spec in specs])
+    def submit(self, specs: Sequence[api.TaskSpec], *, common: api.TaskSpec | None = None) -> list[api.Submitted]:
+        """Store all tasks or none; the answer means durable. Asked once more when the connection broke before it.
+
+        `common`: what a task does not say of itself.
+        """
+        request = api.SubmitRequest(tasks=[self.keyed(spec) for spec in specs], common=common)
         return self._submitted(self._tasks.Submit, request)
 
     def _submitted(self, method: Any, request: Any) -> list[api.Submitted]:
@@ -153,7 +156,8 @@ class Client:
         request = api.WaitRequest(ids=ids)
         timeout_s = None if timeout_us is None else timeout_us / SECOND_US
         try:
-            yield from self._stream(self._tasks.Wait, request, timeout_s=timeout_s)
+            for batch in self._stream(self._tasks.Wait, request, timeout_s=timeout_s):
+                yield from batch.tasks
         except Refusal as refusal:
             if isinstance(refusal.__cause__, grpc.RpcError) and _timed_out(refusal.__cause__):
                 raise late(ids) from None

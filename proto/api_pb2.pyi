@@ -334,6 +334,12 @@ class WaitRequest(_message.Message):
     ids: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class TaskBatch(_message.Message):
+    __slots__ = ("tasks",)
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[Task]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ...) -> None: ...
+
 class LogsRequest(_message.Message):
     __slots__ = ("id", "follow", "stream", "attempt", "tail_bytes", "tail_lines")
     ID_FIELD_NUMBER: _ClassVar[int]

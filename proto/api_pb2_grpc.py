@@ -98,7 +98,7 @@ class TasksStub(object):
         self.Wait = channel.unary_stream(
                 '/tsched.v1.Tasks/Wait',
                 request_serializer=tsched_dot_proto_dot_api__pb2.WaitRequest.SerializeToString,
-                response_deserializer=tsched_dot_proto_dot_api__pb2.Task.FromString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.TaskBatch.FromString,
                 _registered_method=True)
         self.Logs = channel.unary_stream(
                 '/tsched.v1.Tasks/Logs',
@@ -200,7 +200,7 @@ class TasksServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Wait(self, request, context):
-        """Sends each of the named tasks once, as it reaches its final state.
+        """Sends each of the named tasks once, without its attempts, when it has reached its final state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -286,7 +286,7 @@ def add_TasksServicer_to_server(servicer, server):
             'Wait': grpc.unary_stream_rpc_method_handler(
                     servicer.Wait,
                     request_deserializer=tsched_dot_proto_dot_api__pb2.WaitRequest.FromString,
-                    response_serializer=tsched_dot_proto_dot_api__pb2.Task.SerializeToString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.TaskBatch.SerializeToString,
             ),
             'Logs': grpc.unary_stream_rpc_method_handler(
                     servicer.Logs,
@@ -650,7 +650,7 @@ class Tasks(object):
             target,
             '/tsched.v1.Tasks/Wait',
             tsched_dot_proto_dot_api__pb2.WaitRequest.SerializeToString,
-            tsched_dot_proto_dot_api__pb2.Task.FromString,
+            tsched_dot_proto_dot_api__pb2.TaskBatch.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,7 +59,8 @@ def claim(
 
 def ready_count(db: Db, *, queue: str, limit: int) -> int:
     """How many tasks of a queue are ready, counted no further than `limit`."""
-    return int(db.one("ready_count", queue=queue, limit=limit)["ready"])
+    (row,) = db.all("ready_count", queue=queue, limit=limit)
+    return int(row["ready"])
 
 
 def queues_with_ready(db: Db) -> list[str]:

@@ -23,6 +23,7 @@ __all__ = [
     "cancel",
     "counts",
     "delete",
+    "final_among",
     "get",
     "hold",
     "list_page",
@@ -62,6 +63,15 @@ def attempts_of(db: Db, *, id: str) -> list[model.AttemptRow]:  # noqa: A002
     """Every try of a task, the oldest first. Raises Refusal NO_SUCH_TASK."""
     seq, _ = rows.seq_and_state(db, id)
     return rows.attempts(db, seq)
+
+
+def final_among(db: Db, *, ids: Sequence[str]) -> list[model.TaskRow]:
+    """Those of the tasks that are final, with their payloads, in the order asked for. Raises Refusal NO_SUCH_TASK."""
+    found = {row["id"]: row for row in db.all("states_of", ids=json.dumps(ids))}
+    for missing in (each for each in ids if each not in found):
+        rows.seq_and_state(db, missing)
+    final = [found[each]["seq"] for each in ids if TaskState(found[each]["state"]).final]
+    return rows.tasks(db, final, with_payload=True) if final else []
 
 
 def payload(db: Db, *, id: str) -> bytes:  # noqa: A002

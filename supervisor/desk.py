@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 
 from ..proto.clock import Clock
 from ..proto.errors import Refusal
-from ..store import Store, StoreBusy, claims, tasks
+from ..store import Store, StoreBusy, claims, model, tasks
 from ..store.db import Db
 from . import durable, log, planner, reports
 from .alarm import Alarm
@@ -21,6 +22,29 @@ from .session import Session
 from .taps import Taps
 
 AlarmMaker = Callable[[Callable[[], None]], Alarm]
+
+
+@dataclass(slots=True)
+class Round:
+    """What one transaction gave out, to whom, and what it found damaged; `more`: something ready is left."""
+
+    given: dict[str, list[model.Claimed]] = field(default_factory=dict)
+    corrupt: list[str] = field(default_factory=list)
+    more: bool = False
+
+
+def claim_round(db: Db, *, lane: str, free: dict[str, int], clock: Clock) -> Round:
+    """Claim the first ready tasks of a queue for the free places of all executors."""
+    done = Round()
+    limit = min(sum(free.values()), planner.CLAIM_LIMIT)
+    ready = claims.ready_count(db, queue=lane, limit=limit)
+    now_us = clock.now_us()
+    for name, places in planner.shares(ready, free).items():
+        corrupt: list[str] = []
+        done.given[name] = claims.claim(db, executor=name, queue=lane, limit=places, now_us=now_us, corrupt=corrupt)
+        done.corrupt += corrupt
+    done.more = ready == limit or sum(map(len, done.given.values())) < ready
+    return done
 
 
 class Desk:
@@ -110,44 +134,52 @@ class Desk:
 
     async def _work(self) -> None:
         try:
-            while self._open and self._lanes:
-                offers = planner.offers({name: session.credits for name, session in self._sessions.items()})
-                if not offers:
-                    return
-                await self._serve(next(iter(self._lanes)), offers)
+            while self._open and self._lanes and (free := self._free()):
+                await self._serve(next(iter(self._lanes)), free)
         except (Refusal, StoreBusy) as failure:
             log.get().error("claim_failed", error=str(failure), retry_after_s=durable.RETRY_AFTER_S)
             asyncio.get_running_loop().call_later(durable.RETRY_AFTER_S, self.kick)
         finally:
             self._working = False
 
-    async def _serve(self, lane: str, offers: list[tuple[str, int]]) -> None:
-        """Claim from one queue for every offer; move the queue to the end, or off the list when it ran dry."""
+    def _free(self) -> dict[str, int]:
+        """The free places of each executor that has any."""
+        return {name: session.credits for name, session in self._sessions.items() if session.credits > 0}
+
+    async def _serve(self, lane: str, free: dict[str, int]) -> None:
+        """Give out tasks of one queue; move the queue to the end, or off the list when it ran dry."""
         told = self._lanes[lane]
-        claimed = await asyncio.gather(*(self._claim(self._sessions[name], lane, places) for name, places in offers))
-        more = sum(claimed) == sum(places for _, places in offers) or self._lanes[lane] != told
+        more = await self._claim(lane, free) or self._lanes[lane] != told
         told = self._lanes.pop(lane)
         if more:
             self._lanes[lane] = told
 
-    async def _claim(self, session: Session, lane: str, places: int) -> int:
-        session.credits -= places
-        claimed = 0
-        corrupt: list[str] = []
+    async def _claim(self, lane: str, free: dict[str, int]) -> bool:
+        """Claim for all free places in one transaction, and hand over. Whether something ready is left."""
+        sessions = {name: self._sessions[name] for name in free}
+        for name, session in sessions.items():
+            session.credits -= free[name]
+        done = Round()
         try:
-            command = partial(claims.claim, executor=session.executor, queue=lane, limit=places, corrupt=corrupt)
-            rows = await asyncio.wrap_future(self._store.write(lambda db: command(db, now_us=self._clock.now_us())))
-            claimed = len(rows)
+            command = partial(claim_round, lane=lane, free=free, clock=self._clock)
+            done = await asyncio.wrap_future(self._store.write(command))
         finally:
-            session.credits += places - claimed
+            for name, session in sessions.items():
+                session.credits += free[name] - len(done.given.get(name, ()))
+        for name, rows in done.given.items():
+            if not rows and not done.corrupt:
+                sessions[name].credits = 0  # it is gone: the store gives it nothing any more
+            await self._hand_over(sessions[name], rows)
+        for task_id in done.corrupt:
+            log.get(task=task_id).error("task_is_damaged")
+            self._news.ring(task_id)
+        return done.more
+
+    async def _hand_over(self, session: Session, rows: list[model.Claimed]) -> None:
         if session.closed.is_set():
             await self._take_back(session, [row.attempt_id for row in rows])
         else:
             session.assign(reports.assignment(row, tapped=self._taps.get(row.task_id) is not None) for row in rows)
-        for task_id in corrupt:
-            log.get(task=task_id).error("task_is_damaged")
-            self._news.ring(task_id)
-        return claimed
 
     async def _take_back(self, session: Session, attempt_ids: list[int]) -> None:
         """Nobody was told of these claims: the stream broke before."""

@@ -16,33 +16,69 @@ UMASK_LIMIT = 0o777
 OUTPUT_CAP_RANGE = (65_536, 1 << 34)
 
 
-def draft(spec: api_pb2.TaskSpec, *, now_us: int, config: Config) -> model.Draft:
-    """What to store for a submission. Raises Refusal naming the field that cannot be."""
-    if spec.id:
-        checks.check_id(spec.id)
-    due_at_us = due_of(spec, now_us)
-    return model.Draft(
-        id=spec.id or None,
-        key=spec.key or None,
-        name=checks.check_name(spec.name),
-        kind="command",
-        queue=queue_of(spec),
-        priority=checks.check_priority(spec.priority),
-        state=waiting_state(due_at_us, now_us),
-        due_at_us=due_at_us,
-        payload=_payload(spec, config).SerializeToString(),
-        content=_content(spec),
-        timeout_us=_timeout(spec, config),
-        grace_us=_grace(spec, config),
-        on_lost=_on_lost(spec.on_lost),
-        profile=_profile(spec.profile, config),
-        output_cap_bytes=_output_cap(spec, config),
-    )
+class Drafter:
+    """Makes drafts of the tasks of one request, which may have much in common."""
 
+    def __init__(self, common: api_pb2.TaskSpec, *, now_us: int, config: Config) -> None:
+        """Raises Refusal BAD_VALUE when tasks shall have an id in common."""
+        if common.id or common.key:
+            raise Refusal(RefusalReason.BAD_VALUE, "tasks cannot have an id or a key in common", "give each its own")
+        self._inherited = inherited(common.submitter_env, config.tasks_environment)
+        self._common = api_pb2.TaskSpec()
+        self._common.CopyFrom(common)
+        self._common.ClearField("submitter_env")
+        self._now_us = now_us
+        self._config = config
 
-def queue_of(spec: api_pb2.TaskSpec) -> str:
-    """The queue a submission goes to."""
-    return spec.queue or DEFAULT_QUEUE
+    def draft(self, spec: api_pb2.TaskSpec) -> model.Draft:
+        """What to store for a submission. Raises Refusal naming the field that cannot be."""
+        if spec.id:
+            checks.check_id(spec.id)
+        asked = self._asked(spec)
+        due_at_us = due_of(asked, self._now_us)
+        return model.Draft(
+            id=spec.id or None,
+            key=spec.key or None,
+            name=checks.check_name(asked.name),
+            kind="command",
+            queue=_queue(asked.queue),
+            priority=checks.check_priority(asked.priority),
+            state=waiting_state(due_at_us, self._now_us),
+            due_at_us=due_at_us,
+            payload=self._payload(asked, spec).SerializeToString(),
+            content=asked.SerializeToString(deterministic=True),
+            timeout_us=_timeout(asked, self._config),
+            grace_us=_grace(asked, self._config),
+            on_lost=_on_lost(asked.on_lost),
+            profile=_profile(asked.profile, self._config),
+            output_cap_bytes=_output_cap(asked, self._config),
+            hold=asked.hold,
+        )
+
+    def _asked(self, spec: api_pb2.TaskSpec) -> api_pb2.TaskSpec:
+        """Everything that was asked for, less what names the submission and what comes from its surroundings."""
+        asked = api_pb2.TaskSpec()
+        asked.CopyFrom(self._common)
+        if spec.HasField("command"):
+            asked.ClearField("command")  # merging would join the words of both
+        asked.MergeFrom(spec)
+        for field in ("id", "key", "submitter_env"):
+            asked.ClearField(field)
+        return asked
+
+    def _payload(self, asked: api_pb2.TaskSpec, spec: api_pb2.TaskSpec) -> link_pb2.Payload:
+        checks.check_cwd(asked.cwd)
+        checks.check_env(asked.env)
+        payload = link_pb2.Payload(cwd=asked.cwd, env=self._inherited)
+        if spec.submitter_env:
+            payload.env.update(inherited(spec.submitter_env, self._config.tasks_environment))
+        payload.env.update(asked.env)
+        set_command(payload, asked.command)
+        if asked.HasField("stdin"):
+            payload.stdin = checks.check_stdin(asked.stdin)
+        if asked.HasField("umask"):
+            payload.umask = checks.check_range(asked.umask, "umask", 0, UMASK_LIMIT)
+        return payload
 
 
 def waiting_state(due_at_us: int, now_us: int) -> str:
@@ -78,19 +114,6 @@ def set_command(payload: link_pb2.Payload, command: api_pb2.Command) -> None:
     payload.args.extend(args or ())
 
 
-def _payload(spec: api_pb2.TaskSpec, config: Config) -> link_pb2.Payload:
-    checks.check_cwd(spec.cwd)
-    checks.check_env(spec.env)
-    payload = link_pb2.Payload(cwd=spec.cwd, env=inherited(spec.submitter_env, config.tasks_environment))
-    payload.env.update(spec.env)
-    set_command(payload, spec.command)
-    if spec.HasField("stdin"):
-        payload.stdin = checks.check_stdin(spec.stdin)
-    if spec.HasField("umask"):
-        payload.umask = checks.check_range(spec.umask, "umask", 0, UMASK_LIMIT)
-    return payload
-
-
 def inherited(environment: Mapping[str, str], allowed: Iterable[str]) -> dict[str, str]:
     """Those variables that the allow-list names; a trailing * stands for any ending."""
     exact = {name for name in allowed if not name.endswith("*")}
@@ -102,13 +125,8 @@ def inherited(environment: Mapping[str, str], allowed: Iterable[str]) -> dict[st
     }
 
 
-def _content(spec: api_pb2.TaskSpec) -> bytes:
-    """Everything that was asked for, less what names the submission and what comes from its surroundings."""
-    asked = api_pb2.TaskSpec()
-    asked.CopyFrom(spec)
-    for field in ("id", "key", "submitter_env"):
-        asked.ClearField(field)
-    return asked.SerializeToString(deterministic=True)
+def _queue(name: str) -> str:
+    return checks.check_queue(name) if name else DEFAULT_QUEUE
 
 
 def _timeout(spec: api_pb2.TaskSpec, config: Config) -> int | None:

@@ -14,12 +14,12 @@ from ..proto import api_pb2, link_pb2
 from ..proto.sealing import Sealer
 from ..proto.values import AttemptState, Stream, TaskState
 from ..store import Store, model, output, tasks
-from ..store.db import Db
-from . import views
+from . import pages, views
 from .news import Bell, News
 from .taps import Tap
 
 CHUNKS_AT_ONCE = 64
+TASKS_AT_ONCE = 100
 
 
 class Reader:
@@ -85,15 +85,13 @@ class Follower:
         rows = await self.attempts(task_id)
         return next((row for row in reversed(rows) if number in (0, row.number)), None)
 
-    async def ended(self, task_ids: list[str]) -> list[api_pb2.Task]:
-        """Those of the tasks that are final, with their attempts. Raises Refusal NO_SUCH_TASK."""
-
-        def look(db: Db) -> list[api_pb2.Task]:
-            found = [tasks.get(db, id=task_id) for task_id in task_ids]
-            final = [row for row in found if TaskState(row.state).final]
-            return [views.detailed(row, tasks.attempts_of(db, id=row.id)) for row in final]
-
-        return await asyncio.wrap_future(self._store.read(look))
+    async def ended(self, task_ids: list[str]) -> AsyncIterator[list[api_pb2.Task]]:
+        """Those of the tasks that are final, some at a time. Raises Refusal NO_SUCH_TASK."""
+        for begin in range(0, len(task_ids), TASKS_AT_ONCE):
+            query = partial(tasks.final_among, ids=task_ids[begin : begin + TASKS_AT_ONCE])
+            if found := await asyncio.wrap_future(self._store.read(query)):
+                for batch in pages.batches(views.task(row) for row in found):
+                    yield batch
 
     async def until_final(self, task_id: str, bell: Bell) -> model.TaskRow:
         """Wait until the task is final."""

@@ -197,7 +197,7 @@ class Link(link_pb2_grpc.LinkServicer):
             tap.give(chunk, acknowledge)
 
     async def _keep_ends(self, session: Session, told: link_pb2.FromExecutor) -> None:
-        if not (told.started or told.finished or told.returned or told.kept):
+        if not (told.started or told.paused or told.finished or told.returned or told.kept):
             return
         ended, returned = await durable.insist(lambda: self._store.write(partial(self._store_ends, session, told)))
         for attempt_id in told.returned:
@@ -205,6 +205,8 @@ class Link(link_pb2_grpc.LinkServicer):
             session.recalled(attempt_id, back=True)
         for attempt_id in told.kept:
             session.recalled(attempt_id, back=False)
+        for pause in told.paused:
+            session.paused(pause.attempt_id, on=pause.on)
         for finish in told.finished:
             session.forget(finish.attempt_id)
         if told.finished:
@@ -216,6 +218,7 @@ class Link(link_pb2_grpc.LinkServicer):
     def _store_ends(self, session: Session, told: link_pb2.FromExecutor, db: Db) -> tuple[list[model.Ended], list[str]]:
         executor = session.executor
         claims.started(db, reports=[reports.start_report(executor, each) for each in told.started])
+        claims.paused(db, reports=[reports.pause_report(executor, each) for each in told.paused])
         returned = claims.returned(db, attempt_ids=list(told.returned), executor=executor) if told.returned else []
         ended = claims.finished(db, reports=[reports.finish_report(executor, each) for each in told.finished])
         return ended, returned

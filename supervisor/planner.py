@@ -1,18 +1,24 @@
-"""Who is offered how much: pure decisions about free places."""
+"""Who is given how much: pure decisions about free places."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 
-CLAIM_LIMIT = 64
-"""Most tasks given out in one statement."""
+CLAIM_LIMIT = 128
+"""Most tasks given out in one transaction."""
 
 
-def offers(credits_by_executor: Mapping[str, int]) -> list[tuple[str, int]]:
-    """How many tasks to claim for each executor now: the freest first, at most half of its places (rounded up).
+def shares(ready: int, free: Mapping[str, int]) -> dict[str, int]:
+    """How many of so many ready tasks each executor is given: each next one goes to the freest.
 
-    Half, so that a handful of ready tasks spreads over the executors instead of filling the first; whoever asks goes on
-    until nothing is ready or no place is free, so all places are reached in a few rounds.
+    So a handful of tasks spreads over the executors instead of filling the first.
     """
-    free = sorted(credits_by_executor.items(), key=lambda item: (-item[1], item[0]))
-    return [(executor, min((places + 1) // 2, CLAIM_LIMIT)) for executor, places in free if places > 0]
+    heap = [(-places, name) for name, places in free.items() if places > 0]
+    heapq.heapify(heap)
+    given: dict[str, int] = {}
+    for _ in range(min(ready, sum(free.values()))):
+        places, name = heap[0]
+        given[name] = given.get(name, 0) + 1
+        heapq.heapreplace(heap, (places + 1, name))
+    return given

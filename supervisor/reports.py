@@ -38,6 +38,13 @@ def start_report(executor: str, told: link_pb2.Started) -> model.StartReport:
     )
 
 
+def pause_report(executor: str, told: link_pb2.Paused) -> model.PauseReport:
+    """What an executor says of an attempt that stands still or goes on, for the store."""
+    return model.PauseReport(
+        attempt_id=told.attempt_id, executor=executor, on=told.on, at_us=told.at_us, paused_us=told.paused_us
+    )
+
+
 def finish_report(executor: str, told: link_pb2.Finished) -> model.FinishReport:
     """What an executor says of an end, for the store."""
 
@@ -61,6 +68,7 @@ def finish_report(executor: str, told: link_pb2.Finished) -> model.FinishReport:
         dropped_bytes=told.dropped_bytes,
         leftovers=told.leftovers,
         pid=known("pid"),
+        paused_us=told.paused_us,
     )
 
 

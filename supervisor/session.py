@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ class Session:
         self._outgoing: asyncio.Queue[link_pb2.ToExecutor] = asyncio.Queue()
         self._reports: asyncio.Queue[link_pb2.FromExecutor | None] = asyncio.Queue()
         self._recalls: dict[int, asyncio.Future[bool]] = {}
+        self._pauses: defaultdict[int, deque[asyncio.Future[bool | None]]] = defaultdict(deque)
 
     def tell(self, **fields: Any) -> None:
         """Queue a message for the executor."""
@@ -66,6 +68,24 @@ class Session:
         if answer is not None and not answer.done():
             answer.set_result(back)
 
+    async def pause(self, attempt_id: int, *, on: bool) -> bool | None:
+        """Have an attempt stand still, or go on. The answer: whether it stands still now; None when it has ended."""
+        answer: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        self._pauses[attempt_id].append(answer)
+        self.tell(pauses=[link_pb2.Pause(attempt_id=attempt_id, on=on)])
+        return await answer
+
+    def paused(self, attempt_id: int, *, on: bool | None) -> None:
+        """Answer whoever asked first for an attempt to stand still or to go on; the executor answers in that order."""
+        waiting = self._pauses.get(attempt_id)
+        if not waiting:
+            return
+        answer = waiting.popleft()
+        if not answer.done():  # whoever asked may have given up
+            answer.set_result(on)
+        if not waiting:
+            del self._pauses[attempt_id]
+
     def untap(self, task_id: str) -> None:
         """Tell the executor that nobody wants every byte of this task any more."""
         taps = [link_pb2.Tap(attempt_id=attempt, on=False) for attempt, task in self.tasks.items() if task == task_id]
@@ -75,15 +95,21 @@ class Session:
     def forget(self, attempt_id: int) -> None:
         """Note that the executor has nothing more to do with an attempt."""
         self.tasks.pop(attempt_id, None)
-        self.recalled(attempt_id, back=False)
+        self._give_up(attempt_id)
 
     def close(self) -> None:
         """Note that the stream has ended. Harmless when repeated."""
         self.credits = 0
         self.closed.set()
         self._reports.put_nowait(None)
-        for attempt_id in list(self._recalls):
-            self.recalled(attempt_id, back=False)
+        for attempt_id in {*self._recalls, *self._pauses}:
+            self._give_up(attempt_id)
+
+    def _give_up(self, attempt_id: int) -> None:
+        """Nothing that was asked of this attempt will be answered any more."""
+        self.recalled(attempt_id, back=False)
+        while attempt_id in self._pauses:
+            self.paused(attempt_id, on=None)
 
 
 async def _merged(queue: asyncio.Queue[M]) -> M:

@@ -43,6 +43,7 @@ def task(row: model.TaskRow) -> api_pb2.Task:
         scheduled_for_us=row.scheduled_for_us,
         timeout_us=row.timeout_us,
         umask=payload.umask if payload.HasField("umask") else None,
+        paused_at_us=row.paused_at_us,
     )
     return shown
 
@@ -76,6 +77,7 @@ def attempt(row: model.AttemptRow) -> api_pb2.Attempt:
         dropped_bytes=row.dropped_bytes,
         leftovers=row.leftovers,
         truncated=row.truncated,
+        paused_us=row.paused_us,
     )
     set_known(
         shown,
@@ -87,6 +89,7 @@ def attempt(row: model.AttemptRow) -> api_pb2.Attempt:
         cpu_s=row.cpu_s,
         peak_bytes=row.peak_bytes,
         lateness_s=_seconds(row.lateness_us),
+        paused_at_us=row.paused_at_us,
     )
     return shown
 

@@ -42,6 +42,9 @@ SELECT task, revision, sealed FROM payloads WHERE task IN (SELECT value FROM jso
 -- seq_of: the task with an id
 SELECT seq, state FROM tasks WHERE id = :id
 
+-- states_of: where tasks are, and how far
+SELECT seq, id, state FROM tasks WHERE id IN (SELECT value FROM json_each(:ids))
+
 -- attempts_of_task: every try of a task, the oldest first
 SELECT id, number, state, executor, claimed_at_us, started_at_us, finished_at_us, pid, exit_code, signal, reason,
     message, cpu_s, peak_bytes, started_at_us - due_at_us AS lateness_us, stdout_bytes, stderr_bytes, dropped_bytes,

@@ -38,6 +38,10 @@ def task(**fields):
     return api.Task(**{"id": "7", "state": "succeeded", "exit_code": 0, "attempt": 1, **fields})
 
 
+def batch(*tasks):
+    return api.TaskBatch(tasks=tasks)
+
+
 def out(offset, data, stream="out", **fields):
     return api.Output(stream=stream, offset=offset, data=data, **fields)
 
@@ -163,7 +167,7 @@ def test_a_broken_run_goes_on_exactly_where_it_was(fake, client):
     fake.on["Get"] = answering(task(state="running"))
     kept = [out(0, b"a"), out(1, b"bcd"), out(0, b"XY", "err"), out(4, b"ef")]
     fake.on["Logs"] = streaming(*kept)
-    fake.on["Wait"] = streaming(task(exit_code=5))
+    fake.on["Wait"] = streaming(batch(task(exit_code=5)))
     parts, breaks = followed(fake, client)
     assert (written(parts), written(parts, "err"), parts[-1].exit_code) == (b"abcdef", b"XY", 5)
     assert breaks == ["7"]
@@ -174,7 +178,7 @@ def test_what_was_not_kept_meanwhile_is_told(fake, client):
     fake.on["Run"] = streaming(*events(api.Submitted(id="7"), out(0, b"abc")), then=gone)
     fake.on["Get"] = answering(task(state="running"))
     fake.on["Logs"] = streaming(out(0, b"a"), out(10, b"z", gap_bytes=9), out(0, b"", truncated=True))
-    fake.on["Wait"] = streaming(task())
+    fake.on["Wait"] = streaming(batch(task()))
     parts, _ = followed(fake, client)
     assert [(part.data, part.gap_bytes, part.truncated) for part in parts[2:-1]] == [(b"z", 7, False), (b"", 0, True)]
 
@@ -183,7 +187,7 @@ def test_the_next_attempt_is_read_from_its_begin(fake, client):
     fake.on["Run"] = streaming(*events(api.Submitted(id="7"), out(0, b"abc")), then=gone)
     fake.on["Get"] = answering(task(state="running", attempt=2))
     fake.on["Logs"] = streaming(out(0, b"new"))
-    fake.on["Wait"] = streaming(task(attempt=2))
+    fake.on["Wait"] = streaming(batch(task(attempt=2)))
     parts, _ = followed(fake, client)
     assert written(parts) == b"abcnew"
 
@@ -194,7 +198,7 @@ def test_a_run_that_broke_again_and_again_still_ends_whole(fake, client):
     fake.on["Logs"] = in_turn(
         streaming(out(0, b"abc"), then=gone), streaming(then=gone), streaming(out(0, b"abcd"), out(4, b"e"))
     )
-    fake.on["Wait"] = in_turn(streaming(then=gone), streaming(task()))
+    fake.on["Wait"] = in_turn(streaming(then=gone), streaming(batch(task())))
     parts, breaks = followed(fake, client)
     assert written(parts) == b"abcde"
     assert breaks == ["7"] * 4
@@ -234,7 +238,7 @@ def test_a_reader_that_leaves_ends_its_call(fake, client):
 def test_logs_that_are_followed_go_on_after_a_break_and_others_fail(fake, client):
     fake.on["Logs"] = in_turn(streaming(out(0, b"ab"), then=gone), streaming(out(0, b"abc")))
     fake.on["Get"] = answering(task(state="running"))
-    fake.on["Wait"] = streaming(task())
+    fake.on["Wait"] = streaming(batch(task()))
     asked = api.LogsRequest(id="7", follow=True)
     assert written(list(follow_logs(client, asked, on_break=print))) == b"abc"
     fake.on["Logs"] = streaming(out(0, b"ab"), then=gone)
@@ -243,7 +247,7 @@ def test_logs_that_are_followed_go_on_after_a_break_and_others_fail(fake, client
 
 
 def test_waiting_goes_on_for_those_that_have_not_ended(fake, client):
-    fake.on["Wait"] = in_turn(streaming(task(id="1"), then=gone), streaming(task(id="2")))
+    fake.on["Wait"] = in_turn(streaming(batch(task(id="1")), then=gone), streaming(batch(task(id="2"))))
     ended = [each.id for each in follow_wait(client, ["1", "2"], timeout_us=None, on_break=print)]
     assert ended == ["1", "2"]
     assert [list(request.ids) for request in fake.requests("Wait")] == [["1", "2"], ["2"]]
@@ -253,7 +257,7 @@ def test_waiting_ends_with_its_time_and_names_who_is_late(fake, client):
     def never(request, context):
         left = threading.Event()
         context.add_callback(left.set)
-        yield task(id="1")
+        yield batch(task(id="1"))
         left.wait()
 
     fake.on["Wait"] = never

@@ -131,7 +131,7 @@ def test_logs_are_followed_over_more_than_one_death(fake):
     pieces = [api.Output(stream="out", offset=n, data=b"abc"[n : n + 1]) for n in range(3)]
     fake.on["Get"] = answering(api.Task(id="1", attempt=1))
     fake.on["Logs"] = in_turn(*(streaming(*pieces[:n], then=gone) for n in (1, 2)), streaming(*pieces))
-    fake.on["Wait"] = streaming(api.Task(id="1", state="succeeded"))
+    fake.on["Wait"] = streaming(api.TaskBatch(tasks=[api.Task(id="1", state="succeeded")]))
     breaks = []
     with Client(fake.socket) as client:
         request = api.LogsRequest(id="1", follow=True)

@@ -17,7 +17,7 @@ def spec(**fields):
 
 
 def draft(**fields):
-    return drafts.draft(spec(**fields), now_us=NOW_US, config=CONFIG)
+    return drafts.Drafter(api_pb2.TaskSpec(), now_us=NOW_US, config=CONFIG).draft(spec(**fields))
 
 
 def test_without_a_time_a_task_is_ready_and_with_one_it_is_scheduled_for_it():

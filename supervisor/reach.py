@@ -1,0 +1,103 @@
+"""Doing something to a task wherever it is now: waiting in the store, held ahead by an executor, or running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from ..proto import link_pb2
+from ..proto.clock import Clock
+from ..proto.errors import Refusal, RefusalReason
+from ..proto.values import AttemptState, EndReason
+from ..store import Store, model, tasks
+from ..store.db import Db
+from .news import News
+from .pool import Pool
+
+# A task fetched back may be given out again before it is changed; twice is bad luck, more is another matter.
+RECALLS = 3
+# A tree of many processes takes a while to stand still, on a busy machine most of all.
+STANDSTILL_S = 30.0
+T = TypeVar("T")
+
+
+class Reach:
+    """The arm that goes through the store to the executors."""
+
+    def __init__(self, *, store: Store, clock: Clock, pool: Pool, news: News) -> None:
+        self._store = store
+        self._clock = clock
+        self._pool = pool
+        self._news = news
+
+    async def unstarted(self, task_id: str, command: Callable[[Db], T]) -> T:
+        """Do something to a task that must not have started, fetching it back from an executor that only holds it."""
+        for _ in range(RECALLS):
+            try:
+                return await asyncio.wrap_future(self._store.write(command))
+            except Refusal as refusal:
+                if refusal.reason != RefusalReason.WRONG_STATE or not await self._recall(task_id):
+                    raise
+        return await asyncio.wrap_future(self._store.write(command))
+
+    async def cancel(self, task_id: str, grace_us: int | None, reason: EndReason) -> model.Cancelled:
+        """Cancel a task durably, then have its tree ended. Raises Refusal NO_SUCH_TASK, WRONG_STATE."""
+        command = partial(tasks.cancel, id=task_id, now_us=self._clock.now_us(), grace_us=grace_us)
+        cancelled = await asyncio.wrap_future(self._store.write(command))
+        session = self._pool.session_of(cancelled.executor)
+        if cancelled.attempt_id is not None and session is not None:
+            stop = link_pb2.Stop(
+                attempt_id=cancelled.attempt_id, state="cancelled", reason=reason, grace_us=cancelled.grace_us
+            )
+            session.tell(stops=[stop])
+        self._news.ring(task_id)
+        return cancelled
+
+    async def pause(self, task_id: str, *, on: bool) -> None:
+        """Have a running task's tree stand still, or go on; done when that is durable. Raises Refusal WRONG_STATE."""
+        verb, done = ("pause", "paused") if on else ("resume", "resumed")
+        attempt = await self._newest(task_id)
+        if attempt is None or attempt.state != AttemptState.RUNNING:
+            await self._refuse_pause(task_id, done)
+            raise _not_now(
+                f"task {task_id} has not started: it cannot be {done}", f"try again, or: tsched hold {task_id}"
+            )
+        session = self._pool.session_of(attempt.executor)
+        if session is None:
+            raise _not_now(f"the executor of task {task_id} is not attached at the moment", "try again")
+        try:
+            async with asyncio.timeout(STANDSTILL_S):
+                now_on = await session.pause(attempt.attempt_id, on=on)
+        except TimeoutError:
+            hint = f"try again: tsched {verb} {task_id}"
+            raise _not_now(f"task {task_id} could not be {done} within {STANDSTILL_S:.0f} s", hint) from None
+        if now_on is not on:
+            await self._refuse_pause(task_id, done)
+            raise _not_now(f"task {task_id} could not be {done} just now", f"try again: tsched {verb} {task_id}")
+        self._news.ring(task_id)
+
+    async def _refuse_pause(self, task_id: str, done: str) -> None:
+        """Say what the task is doing instead, where that is more than not yet running."""
+        row = await asyncio.wrap_future(self._store.read(partial(tasks.get, id=task_id)))
+        if row.state != "running":
+            hint = f"only a {'running' if done == 'paused' else 'paused'} task can be {done}"
+            raise _not_now(f"task {task_id} is {row.state}: it cannot be {done}", hint)
+        if row.cancel_requested_at_us is not None:
+            raise _not_now(f"task {task_id} is being ended: it cannot be {done}", f"tsched wait {task_id}")
+
+    async def _newest(self, task_id: str) -> model.AttemptRow | None:
+        attempts = await asyncio.wrap_future(self._store.read(partial(tasks.attempts_of, id=task_id)))
+        return attempts[-1] if attempts else None
+
+    async def _recall(self, task_id: str) -> bool:
+        attempt = await self._newest(task_id)
+        if attempt is None or attempt.state != AttemptState.CLAIMED:
+            return False
+        session = self._pool.session_of(attempt.executor)
+        return session is not None and await session.recall(attempt.attempt_id)
+
+
+def _not_now(message: str, hint: str) -> Refusal:
+    return Refusal(RefusalReason.WRONG_STATE, message, hint)
