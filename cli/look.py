@@ -9,7 +9,7 @@ from ..proto import checks
 from ..proto.clock import SystemClock
 from ..proto.errors import EXIT_OK, Refusal, RefusalReason
 from ..proto.values import TaskState
-from . import connect, console, parser, pour, views, zones
+from . import colour, connect, console, parser, pour, views, zones
 from .submit import on_break
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 LIST_LIMIT = 100
 PAGE_LIMIT = 1000
-
-
 SINCE_NOTES = """WHEN is a length of time back (2h, 3 days ago), a day, which means its begin (today, monday, 22 nov,
 2026-11-22), or a time as for schedule --at, the last such one (14:30, yesterday 9:00). STATE is one of {states}, or
 several with commas between.""".format(states=", ".join(TaskState))
@@ -32,6 +30,7 @@ def _list_arguments(to: parser.Parser) -> None:
     to.add_argument("--queue", metavar="NAME", help="only tasks of this queue")
     to.add_argument("--since", metavar="WHEN", help="only tasks submitted then or later: 2h, today, monday 8am")
     to.add_argument("--limit", metavar="N", type=parser.count, default=LIST_LIMIT, help="at most so many; 0: all")
+    colour.add_flag(to)
 
 
 def _list(args: Namespace) -> int:
@@ -43,7 +42,7 @@ def _list(args: Namespace) -> int:
         found = client.tasks(states=states, queue=queue, since_us=since_us, page_size=page_size)
         tasks = list(islice(found, args.limit or None))
         more = next(found, None) is not None
-    _put_list(tasks, as_json=args.json)
+    _put_list(tasks, args)
     if more:
         console.say(f"there are more than {args.limit}; --limit 0 shows all")
     return EXIT_OK
@@ -64,15 +63,21 @@ def _state(word: str) -> TaskState:
         raise Refusal(RefusalReason.BAD_VALUE, f"no such state: {checks.quoted(word)}", hint) from None
 
 
-def _put_list(tasks: list[api.Task], *, as_json: bool) -> None:
-    if as_json:
+def _put_list(tasks: list[api.Task], args: Namespace) -> None:
+    if args.json:
         from ..client import as_json as plain
 
         console.put_json([plain.task(task) for task in tasks])
     elif tasks:
-        console.put(views.tasks(tasks, now_us=SystemClock().now_us(), columns=console.columns()))
+        now_us, paint = SystemClock().now_us(), colour.painter(args)
+        console.put(views.tasks(tasks, now_us=now_us, columns=console.columns(), paint=paint))
     else:
         console.say("no tasks")
+
+
+def _show_arguments(to: parser.Parser) -> None:
+    parser.add_id(to)
+    colour.add_flag(to)
 
 
 def _show(args: Namespace) -> int:
@@ -84,7 +89,7 @@ def _show(args: Namespace) -> int:
 
         console.put_json(as_json.detailed(task))
     else:
-        console.put(views.task(task))
+        console.put(views.task(task, paint=colour.painter(args)))
     return EXIT_OK
 
 
@@ -123,6 +128,6 @@ def _put_output(output: api.Output, *, as_json: bool, alone: bool) -> None:
 
 VERBS = {
     "list": parser.Verb(arguments=_list_arguments, run=_list),
-    "show": parser.Verb(arguments=parser.add_id, run=_show),
+    "show": parser.Verb(arguments=_show_arguments, run=_show),
     "logs": parser.Verb(arguments=_logs_arguments, run=_logs),
 }

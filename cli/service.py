@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..proto.clock import SystemClock
 from ..proto.errors import EXIT_CONFLICT, EXIT_OK
-from . import connect, console, launch, parser, views
+from . import colour, connect, console, launch, parser, views
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -76,7 +76,8 @@ def _status(args: Namespace) -> int:
 
         console.put_json(as_json.status(status))
     else:
-        console.put(views.status(status, now_us=SystemClock().now_us(), columns=console.columns()))
+        now_us, paint = SystemClock().now_us(), colour.painter(args)
+        console.put(views.status(status, now_us=now_us, columns=console.columns(), paint=paint))
     return EXIT_OK
 
 
@@ -96,6 +97,6 @@ def _doctor(args: Namespace) -> int:
 VERBS = {
     "up": parser.Verb(arguments=_up_arguments, run=_up),
     "down": parser.Verb(arguments=_down_arguments, run=_down),
-    "status": parser.Verb(arguments=no_arguments, run=_status),
+    "status": parser.Verb(arguments=colour.add_flag, run=_status),
     "doctor": parser.Verb(arguments=no_arguments, run=_doctor),
 }

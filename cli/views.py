@@ -8,22 +8,26 @@ from ..client.as_json import command_line, known
 from ..proto import durations
 from ..proto.clock import SECOND_US
 from ..proto.values import EndReason, TaskState
-from . import escape, exits, table, zones
+from . import colour, escape, exits, table, zones
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..proto import api_pb2 as api
+
+    Paint = Callable[[str], str]
+    """Colours the states in a text."""
 
 HEAD = ("ID", "STATE", "WHEN", "RESULT", "NAME", "COMMAND")
 _NAME = HEAD.index("NAME")
 
 
-def tasks(shown: Sequence[api.Task], *, now_us: int, columns: int | None) -> str:
+def tasks(shown: Sequence[api.Task], *, now_us: int, columns: int | None, paint: Paint = str) -> str:
     """Tasks as a table, the column of names only where there are any."""
     rows = [_row(task, now_us) for task in shown]
     keep = [place for place in range(len(HEAD)) if place != _NAME or any(row[_NAME] for row in rows)]
-    return table.render([HEAD[place] for place in keep], [[row[place] for place in keep] for row in rows], columns)
+    kept_rows = [[row[place] for place in keep] for row in rows]
+    return table.render([HEAD[place] for place in keep], kept_rows, columns, {"STATE": paint})
 
 
 def _row(task: api.Task, now_us: int) -> list[str]:
@@ -32,13 +36,21 @@ def _row(task: api.Task, now_us: int) -> list[str]:
 
 
 def _state(task: api.Task) -> str:
-    return "stopping" if task.cancel_requested and not TaskState(task.state).final else task.state
+    if task.cancel_requested and not TaskState(task.state).final:
+        return "stopping"
+    return colour.PAUSED if _paused(task) else task.state
+
+
+def _paused(task: api.Task) -> bool:
+    return task.state == TaskState.RUNNING and task.HasField("paused_at_us")
 
 
 def _when(task: api.Task, now_us: int) -> str:
     """What a person wants to know of the time: how long to go, how long at it, how long ago."""
     if task.HasField("finished_at_us"):
         return f"{_length(now_us - task.finished_at_us)} ago"
+    if _paused(task):
+        return f"for {_length(now_us - task.paused_at_us)}"
     if task.state == TaskState.RUNNING and task.HasField("started_at_us"):
         return f"for {_length(now_us - task.started_at_us)}"
     if task.state in (TaskState.SCHEDULED, TaskState.RETRYING) and task.due_at_us > now_us:
@@ -47,18 +59,23 @@ def _when(task: api.Task, now_us: int) -> str:
 
 
 def _length(length_us: int) -> str:
-    return durations.human(length_us // SECOND_US * SECOND_US) if length_us >= SECOND_US else "0 s"
+    """A length of time, rounded down: to tenths of a second, from ten seconds on to seconds."""
+    tenths = max(0, length_us) // (SECOND_US // 10)
+    return f"{tenths / 10:g} s" if tenths < 10 * 10 else durations.human(length_us // SECOND_US * SECOND_US)
 
 
-def task(shown: api.Task) -> str:
+def task(shown: api.Task, *, paint: Paint = str) -> str:
     """Everything about one task."""
     pairs = [
         ("id", shown.id),
         ("name", shown.name),
         ("state", _state(shown)),
+        ("paused since", _instant(known(shown, "paused_at_us"))),
+        ("waits for", f"tsched release {shown.id}" if shown.state == TaskState.HELD else ""),
         ("result", exits.result(shown)),
         ("message", shown.message),
         ("command", command_line(shown.command)),
+        ("retry of", shown.retry_of),
         ("folder", shown.cwd),
         ("queue", shown.queue),
         ("priority", str(shown.priority)),
@@ -73,11 +90,11 @@ def task(shown: api.Task) -> str:
         ("umask", f"{shown.umask:03o}" if shown.HasField("umask") else ""),
         ("variables", " ".join(shown.env_names)),
     ]
-    parts = [table.fields([(name, value) for name, value in pairs if value])]
-    return "\n\n".join(parts + [_attempt(attempt) for attempt in shown.attempts])
+    parts = [table.fields([(name, value) for name, value in pairs if value], {"state": paint})]
+    return "\n\n".join(parts + [_attempt(attempt, paint) for attempt in shown.attempts])
 
 
-def _attempt(attempt: api.Attempt) -> str:
+def _attempt(attempt: api.Attempt, paint: Paint) -> str:
     ran_us = attempt.finished_at_us - attempt.started_at_us if attempt.HasField("finished_at_us") else None
     pairs = [
         ("attempt", f"{attempt.number} {attempt.state}"),
@@ -88,13 +105,15 @@ def _attempt(attempt: api.Attempt) -> str:
         ("pid", str(attempt.pid) if attempt.HasField("pid") else ""),
         ("started", _instant(known(attempt, "started_at_us"))),
         ("ran for", durations.human(max(0, ran_us)) if ran_us is not None and attempt.started_at_us else ""),
+        ("paused since", _instant(known(attempt, "paused_at_us"))),
+        ("was paused", durations.human(attempt.paused_us) if attempt.paused_us else ""),
         ("late by", f"{attempt.lateness_s * 1000:.1f} ms" if attempt.HasField("lateness_s") else ""),
         ("cpu", f"{attempt.cpu_s:.3f} s" if attempt.HasField("cpu_s") else ""),
         ("memory", f"{attempt.peak_bytes / 2**20:.1f} MiB" if attempt.HasField("peak_bytes") else ""),
         ("output", _output(attempt)),
         ("leftovers", f"{attempt.leftovers} processes were ended" if attempt.leftovers else ""),
     ]
-    return table.fields([(name, value) for name, value in pairs if value])
+    return table.fields([(name, value) for name, value in pairs if value], {"attempt": paint})
 
 
 def _output(attempt: api.Attempt) -> str:
@@ -110,18 +129,20 @@ def _instant(at_us: int | None) -> str:
     return zones.at(at_us, zones.local_or_utc()).isoformat(" ", "milliseconds")
 
 
-def status(shown: api.StatusResponse, *, now_us: int, columns: int | None) -> str:
+def status(shown: api.StatusResponse, *, now_us: int, columns: int | None, paint: Paint = str) -> str:
     """The service at a glance."""
     counts = [f"{count} {state}" for state, count in sorted(shown.tasks.items()) if count]
     pairs = [
         ("tsched", f"{shown.version}, supervisor {shown.pid}, up {_length(now_us - shown.started_at_us)}"),
         ("state in", shown.state_dir),
         ("socket", shown.socket),
+        ("logs in", shown.log_dir),
+        ("managed by", shown.managed_by),
         ("tasks", ", ".join(counts) or "none"),
         ("next due", f"in {_length(shown.next_due_at_us - now_us)}" if shown.HasField("next_due_at_us") else ""),
         ("stopping", "yes: no new task is taken" if shown.draining else ""),
     ]
-    text = table.fields([(name, value) for name, value in pairs if value])
+    text = table.fields([(name, value) for name, value in pairs if value], {"tasks": paint})
     return f"{text}\n\n{_executors(shown.executors, columns)}" if shown.executors else text
 
 
@@ -132,7 +153,9 @@ def _executors(shown: Sequence[api.ExecutorStatus], columns: int | None) -> str:
 
 def diagnosis(answer: api.DoctorResponse) -> str:
     """What the doctor found, a line each, and what it looked at."""
-    lines = [f"{each.severity}: {each.object}: {each.message}{_hint(each)}" for each in answer.findings]
+    problems = any(each.severity == "problem" for each in answer.findings)
+    lines = [] if problems else ["no problems"]
+    lines += [f"{each.severity}: {each.object}: {each.message}{_hint(each)}" for each in answer.findings]
     lines += [f"checked: {each}" for each in answer.checked]
     return "\n".join(map(escape.line, lines))
 
