@@ -4,7 +4,8 @@
                         running --runner dies--> being swept --everything gone--> draining
     waiting --conclude--> finished
 
-It ends with the first verdict. `stop` only asks: a result that was there before wins.
+While it runs it may stand still, more than once; its time limit waits then. It ends with the first verdict. `stop` only
+asks: a result that was there before wins.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ..proto.clock import SECOND_US
-from ..proto.link_pb2 import Assignment, Chunk, Finished, Started
+from ..proto.link_pb2 import Assignment, Chunk, Finished, Paused, Started
 from ..proto.values import AttemptState, EndReason, Stream
 from . import verdict as verdicts
 from .capture import Capture
-from .messages import Exited, Refused, Stopping
+from .messages import Exited, Pause, Refused, Stopping
+from .messages import Paused as RunnerPaused
 from .messages import Started as RunnerStarted
 from .order import run_order, stdin_file
 from .output import Output
+from .runtime import RunTime
 from .stop import Ladder
 from .verdict import Ending, Verdict
 
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 
 QUICK_S = 0.002
 """A task that ends within this time has its output read once, at its end: waiting for two pipes costs more."""
-START_LIMIT_S = 10.0
+START_LIMIT_US = 10 * SECOND_US
 """What a start takes beyond this counts as run time: a program on a dead network drive must not escape its limit."""
 
 
@@ -72,6 +75,7 @@ class Attempt:
         self.ending: Ending | None = None
         self.verdict: Verdict | None = None
         self.started: Started | None = None
+        self.paused: Paused | None = None
         self.finished: Finished | None = None
         self.output = Output(
             self.id,
@@ -83,10 +87,10 @@ class Attempt:
         )
         self._house = house
         self._capture: Capture | None = None
+        self._runner: Runner | None = None
         self._ladder: Ladder | None = None
-        self._deadline: asyncio.TimerHandle | None = None
+        self._time = RunTime(house.loop, given.timeout_us if given.HasField("timeout_us") else None, self._time_out)
         self._read_later: asyncio.TimerHandle | None = None
-        self._started_mono_us: int | None = None
         self._exited: Exited | None = None
 
     @property
@@ -95,9 +99,9 @@ class Attempt:
         return self._ladder is not None and self.verdict is None
 
     @property
-    def unreported(self) -> list[Started | Chunk | Finished]:
+    def unreported(self) -> list[Started | Chunk | Paused | Finished]:
         """All that is not acknowledged, in its order."""
-        reports = [self.started, *self.output.window.chunks, self.finished]
+        reports = [self.started, *self.output.window.chunks, self.paused, self.finished]
         return [report for report in reports if report is not None]
 
     def launch(self, runner: Runner) -> None:
@@ -112,10 +116,11 @@ class Attempt:
             self._capture.close()
             raise
         runner.attempt = self
+        self._runner = runner
         self._read_later = house.loop.call_later(QUICK_S, self.breathe)
         self._ladder = Ladder(house.loop, runner, self.id)
         self.given.ClearField("payload")
-        self._time_out_after(house.loop.time() + START_LIMIT_S)
+        self._time.count_from(self._now_mono_us + START_LIMIT_US)
 
     def hear(self, report: Message) -> None:
         """The runner says something about it."""
@@ -123,6 +128,8 @@ class Attempt:
             self._has_started(report)
         elif isinstance(report, Stopping):
             self._steps.answered()
+        elif isinstance(report, RunnerPaused):
+            self._has_paused(report)
         elif isinstance(report, Refused):
             self._end(verdicts.refused(report.reason, report.message, report.exit_code), report.at_us)
         elif isinstance(report, Exited):
@@ -139,6 +146,13 @@ class Attempt:
         if self.running:
             self.ending = self.ending or ending
             self._steps.descend(grace_us / SECOND_US)
+
+    def pause(self, *, on: bool) -> None:
+        """Have it stand still, or go on. One that waits for its start does not stand still; one that ends, ends."""
+        if self._runner and self.running:
+            self._runner.send(Pause(self.id, on))
+        elif self.verdict is None:
+            self._say(Paused(attempt_id=self.id, on=False, at_us=self._house.clock.now_us()))
 
     def forget(self) -> None:
         """End it, and say nothing of it any more."""
@@ -170,17 +184,14 @@ class Attempt:
         self.started = Started(
             attempt_id=self.id, pid=report.pid, start_ticks=report.start_ticks, started_at_us=report.at_us
         )
-        self._started_mono_us = report.mono_us
-        self._time_out_after(report.mono_us / SECOND_US)
+        self._time.count_from(report.mono_us)
         self._say(self.started)
 
-    def _time_out_after(self, since_mono_s: float) -> None:
-        """Arm the time limit, counted from there."""
-        if self._deadline:
-            self._deadline.cancel()
-        if self.given.HasField("timeout_us"):
-            at_s = since_mono_s + self.given.timeout_us / SECOND_US
-            self._deadline = self._house.loop.call_at(at_s, self._time_out)
+    def _has_paused(self, report: RunnerPaused) -> None:
+        """It stands still, or runs: since now, or as before."""
+        (self._time.pause if report.on else self._time.go_on)(report.mono_us)
+        self.paused = Paused(attempt_id=self.id, on=report.on, at_us=report.at_us, paused_us=self._time.paused_us)
+        self._say(self.paused)
 
     def _time_out(self) -> None:
         text = f"ran longer than {self.given.timeout_us / SECOND_US:g} s"
@@ -195,19 +206,21 @@ class Attempt:
         """The verdict is there and nothing of it runs: read the rest of its output, then say so."""
         self.verdict = verdict
         self._steps.cancel()
-        for timer in (self._deadline, self._read_later):
-            if timer:
-                timer.cancel()
+        if self._read_later:
+            self._read_later.cancel()
         self._house.held_back.discard(self)
-        self._house.freed(self, self._run_s)
+        self._house.freed(self, self._run_s())
         assert self._capture, self.id  # noqa: S101
         self._capture.drain(lambda: self._finish(at_us))
 
-    @property
     def _run_s(self) -> float | None:
-        if self._exited is None or self._started_mono_us is None:
-            return None
-        return (self._exited.mono_us - self._started_mono_us) / SECOND_US
+        """How long it ran; its time limit is over in any case."""
+        run_us = self._time.end(self._exited.mono_us if self._exited else self._now_mono_us)
+        return run_us / SECOND_US if self._exited and self.started else None
+
+    @property
+    def _now_mono_us(self) -> int:
+        return self._house.clock.mono_us()
 
     def _finish(self, at_us: int) -> None:
         self.output.finish()
@@ -235,6 +248,7 @@ class Attempt:
             dropped_bytes=self.output.dropped_bytes,
             leftovers=exited.leftovers if exited else 0,
             pid=started.pid if started else None,
+            paused_us=self._time.paused_us,
         )
 
     def _read(self, stream: int, data: bytes) -> None:
@@ -250,6 +264,6 @@ class Attempt:
         else:
             self._house.outbox.put(chunk)
 
-    def _say(self, report: Started | Finished) -> None:
+    def _say(self, report: Started | Paused | Finished) -> None:
         if not self.silent:
             self._house.outbox.put(report)

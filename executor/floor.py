@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..proto.clock import Clock
-    from ..proto.link_pb2 import Assignment, ChunkAck, Stop, Tap
+    from ..proto.link_pb2 import Assignment, ChunkAck, Pause, Stop, Tap
     from ..proto.sealing import Sealer
     from .boot import Boot
     from .messages import Message
@@ -86,6 +86,11 @@ class Floor:
             attempt.conclude(verdicts.stopped(ending))
         elif attempt:
             attempt.stop(ending, stop.grace_us)
+
+    def pause(self, pause: Pause) -> None:
+        """Have it stand still, or go on. Nothing is to be said of one that is not here any more."""
+        if attempt := self.attempts.get(pause.attempt_id):
+            attempt.pause(on=pause.on)
 
     def forget(self, attempt_id: int) -> None:
         """End it, and say nothing of it."""

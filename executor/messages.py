@@ -38,6 +38,13 @@ class Kill(NamedTuple):
     attempt_id: int
 
 
+class Pause(NamedTuple):
+    """Order: have everything the task started stand still, or go on. Answered by Paused, unless the task has ended."""
+
+    attempt_id: int
+    on: bool
+
+
 class Up(NamedTuple):
     """Report, the first: the runner is ready. `mount_namespace` is 0 when it has none of its own."""
 
@@ -73,6 +80,15 @@ class Stopping(NamedTuple):
     attempt_id: int
 
 
+class Paused(NamedTuple):
+    """Report: this is how it is, and has been since then. A task that cannot be paused is not `on`."""
+
+    attempt_id: int
+    on: bool
+    at_us: int
+    mono_us: int
+
+
 class Exited(NamedTuple):
     """Report, the last of a task: its program ended at `at_us`, and nothing it started is left.
 
@@ -92,10 +108,10 @@ class Exited(NamedTuple):
     tired: bool
 
 
-Order = Setup | Run | Term | Kill
-Report = Up | Started | Refused | Stopping | Exited
+Order = Setup | Run | Term | Kill | Pause
+Report = Up | Started | Refused | Stopping | Paused | Exited
 Message = Order | Report
 
 TYPES: dict[str, Any] = {
-    kind.__name__: kind for kind in (Setup, Run, Term, Kill, Up, Started, Refused, Stopping, Exited)
+    kind.__name__: kind for kind in (Setup, Run, Term, Kill, Pause, Up, Started, Refused, Stopping, Paused, Exited)
 }

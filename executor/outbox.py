@@ -11,12 +11,12 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..proto.link_pb2 import Chunk, Finished, FromExecutor, LogLine, RunnerUp, Started
+from ..proto.link_pb2 import Chunk, Finished, FromExecutor, LogLine, Paused, RunnerUp, Started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Item = RunnerUp | Started | Chunk | Finished
+Item = RunnerUp | Started | Chunk | Paused | Finished
 
 FLUSH_S = 0.002
 MESSAGE_BYTES = 1024 * 1024
@@ -134,6 +134,8 @@ def _add(message: FromExecutor, item: Item) -> int:
         message.started.append(item)
     elif isinstance(item, Finished):
         message.finished.append(item)
+    elif isinstance(item, Paused):
+        message.paused.append(item)
     else:
         message.runners.append(item)
     return 0

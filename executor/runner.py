@@ -6,6 +6,7 @@ Refused, or Started and Exited.
 
     waiting --Run--> running --program ended, or Kill--> ending what is left --nobody left--> waiting
                      running --Term--> stopping: until the program and its process group have ended, or Kill
+                     running --Pause--> stands still, until Pause off, Term or Kill
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from ..proto.profiles import Profile
 from . import kernel, limits
 from .brood import Brood
 from .frames import Unpacker, pack
-from .messages import Exited, Kill, Refused, Run, Setup, Started, Stopping, Term, Up
+from .messages import Exited, Kill, Pause, Refused, Run, Setup, Started, Stopping, Term, Up
+from .pausing import Pausing
 from .spawn import SpawnError, spawn
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ class Task:
         self.brood = Brood(started.pid)
         self.stopped = self.killed = False
         self.ended: tuple[int, int] | None = None
+        self.pausing = Pausing(started, CLOCK, self._send)
         self._unsent: list[Report] = [started]
         self._poll = select.poll()
         for fd in (port.sock.fileno(), alarm.fd):
@@ -102,7 +105,7 @@ class Task:
         if not self._over:
             self._send()
         while not self._over:
-            self._wait(None)
+            self._wait(self.pausing.patience_ms)
         leftovers = self.brood.end()
         self._send(self._exited(0 if self.killed else leftovers, tired=tired))
 
@@ -118,6 +121,7 @@ class Task:
         while self.port.inbox:
             self._obey(self.port.inbox.popleft())
         self._reap()
+        self.pausing.step()
 
     def _hear(self, timeout_ms: int | None) -> None:
         for fd, _ in self._poll.poll(timeout_ms):
@@ -129,14 +133,22 @@ class Task:
     def _obey(self, order: Message) -> None:
         self._reap()
         too_late = self.ended and not self.stopped
-        if not isinstance(order, Term | Kill) or order.attempt_id != self.id or too_late:
+        if not isinstance(order, Term | Kill | Pause) or order.attempt_id != self.id or too_late:
             return
+        if isinstance(order, Pause):
+            self.pausing.turn(on=order.on and not self.stopped)
+        else:
+            self._stop(kill=isinstance(order, Kill))
+
+    def _stop(self, *, kill: bool) -> None:
+        """End it: at once, standing still or not, or by itself, for which it has to run."""
         self.stopped = True
         self._send(Stopping(self.id))
-        if isinstance(order, Kill):
+        if kill:
             self.killed = True
         else:
             self.brood.terminate()
+            self.pausing.wake()
 
     def _reap(self) -> None:
         self.brood.reap()

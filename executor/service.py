@@ -113,6 +113,8 @@ class Executor:
             floor.recall(attempt_id)
         for stop in message.stops:
             floor.stop(stop)
+        for pause in message.pauses:
+            floor.pause(pause)
         for attempt_id in message.forget:
             floor.forget(attempt_id)
         floor.fill()

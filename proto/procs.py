@@ -79,6 +79,15 @@ def mount_namespace(pid: int) -> int | None:
         os.close(namespace)
 
 
+def states_of(pid: int) -> set[bytes]:
+    """The states of all threads of a process, as the letters of /proc/PID/stat; none when it is gone."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return set()
+    return {fields[0] for tid in threads if (fields := _stat(f"{pid}/task/{tid}"))}
+
+
 def children_of(pid: int) -> list[int]:
     """The direct children of all threads of a process, zombies included."""
     try:
@@ -227,7 +236,7 @@ def _signal(pids: Iterable[int], number: signal.Signals) -> None:
             continue
 
 
-def _stat(pid: int) -> list[bytes]:
+def _stat(pid: int | str) -> list[bytes]:
     """The fields of /proc/PID/stat from the third on; the second, the name, may itself hold spaces and brackets."""
     return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 

@@ -63,6 +63,7 @@ class Heard:
         self.started: list[link_pb2.Started] = []
         self.chunks: dict[int, link_pb2.Chunk] = {}
         self.repeated_chunks = 0
+        self.paused: list[link_pb2.Paused] = []
         self.finished: list[link_pb2.Finished] = []
         self.returned = 0
         self.kept = 0
@@ -184,6 +185,8 @@ class FakeLink(link_pb2_grpc.LinkServicer):
             self.of(chunk.attempt_id).add(chunk)
             if self.ack_chunks:
                 answer.chunk_acks.add(attempt_id=chunk.attempt_id, number=chunk.number)
+        for paused in message.paused:
+            self.of(paused.attempt_id).paused.append(paused)
         for finished in message.finished:
             self.of(finished.attempt_id).finished.append(finished)
             if self.ack_finishes:
@@ -246,6 +249,14 @@ class FakeLink(link_pb2_grpc.LinkServicer):
         heard = self.of(attempt_id)
         until(lambda: heard.started, what=f"attempt {attempt_id} has started")
         return heard.started[0]
+
+    def pause(self, attempt_id: int, *, on: bool = True) -> link_pb2.Paused:
+        """Have it stand still, or go on; the answer."""
+        heard = self.of(attempt_id)
+        before = len(heard.paused)
+        self.send(pauses=[link_pb2.Pause(attempt_id=attempt_id, on=on)])
+        until(lambda: len(heard.paused) > before, what=f"attempt {attempt_id} is paused or goes on")
+        return heard.paused[before]
 
     def output_has(self, attempt_id: int, text: bytes, stream: int = 1) -> None:
         heard = self.of(attempt_id)

@@ -9,6 +9,7 @@ import pytest
 
 from tsched.executor.messages import Kill, Term
 from tsched.executor.outbox import Outbox
+from tsched.executor.runtime import RunTime
 from tsched.executor.stop import ANSWER_S, KILL_S, Ladder
 from tsched.proto.link_pb2 import Finished, Started
 
@@ -186,3 +187,36 @@ def test_a_closed_outbox_says_its_last_and_then_nothing() -> None:
         assert await outbox.take() is None
 
     asyncio.run(scenario())
+
+
+def test_a_time_limit_counts_only_while_the_task_runs(loop: Loop) -> None:
+    rung: list[float] = []
+    time = RunTime(loop, 5_000_000, lambda: rung.append(loop.now_s))  # type: ignore[arg-type]
+    time.count_from(100_000_000)
+    loop.advance(3)
+    time.pause(103_000_000)
+    loop.advance(60)
+    time.pause(150_000_000)
+    time.go_on(163_000_000)
+    loop.advance(1.9)
+    assert not rung
+    loop.advance(0.2)
+    assert rung == [165.0]
+    assert (time.end(166_000_000), time.paused_us) == (6_000_000, 60_000_000)
+
+
+def test_a_task_that_ends_while_it_stands_still_ran_until_then(loop: Loop) -> None:
+    time = RunTime(loop, None, lambda: None)  # type: ignore[arg-type]
+    time.count_from(100_000_000)
+    time.go_on(101_000_000)
+    time.pause(102_000_000)
+    assert (time.end(110_000_000), time.paused_us) == (2_000_000, 8_000_000)
+
+
+def test_a_time_limit_that_is_over_rings_no_more(loop: Loop) -> None:
+    rung: list[float] = []
+    time = RunTime(loop, 5_000_000, lambda: rung.append(loop.now_s))  # type: ignore[arg-type]
+    time.count_from(100_000_000)
+    time.end(101_000_000)
+    loop.advance(60)
+    assert not rung
