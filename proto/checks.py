@@ -91,7 +91,7 @@ def _check_args(args: Sequence[str]) -> None:
 
 
 def _check_words(words: Sequence[str]) -> None:
-    total = sum(_check_word(word, f"the command's word {quoted(word)}") for word in words)
+    total = sum(_check_word(word, "the command's word", word) for word in words)
     if total > COMMAND_LIMIT:
         raise Refusal(
             RefusalReason.TOO_LARGE,
@@ -100,25 +100,27 @@ def _check_words(words: Sequence[str]) -> None:
         )
 
 
-def _check_word(word: str, what: str, reason: RefusalReason = RefusalReason.BAD_COMMAND) -> int:
-    """Its length in bytes, when execve(2) can take it."""
-    length = _encoded_length(word, what, reason)
+def _check_word(word: str, kind: str, name: str, reason: RefusalReason = RefusalReason.BAD_COMMAND) -> int:
+    """Its length in bytes, when execve(2) can take it. `kind` and `name` say what is refused."""
+    length = _encoded_length(word, kind, name, reason)
     if "\0" in word:
-        raise Refusal(reason, f"{what} holds a NUL byte", "no program can be given one; use a file or stdin")
+        hint = "no program can be given one; use a file or stdin"
+        raise Refusal(reason, f"{kind} {quoted(name)} holds a NUL byte", hint)
     if length >= ARGUMENT_LIMIT:
         raise Refusal(
             RefusalReason.TOO_LARGE,
-            f"{what} is {length} bytes long, less than {ARGUMENT_LIMIT} are possible",
+            f"{kind} {quoted(name)} is {length} bytes long, less than {ARGUMENT_LIMIT} are possible",
             "put it into a file or stdin",
         )
     return length
 
 
-def _encoded_length(text: str, what: str, reason: RefusalReason) -> int:
+def _encoded_length(text: str, kind: str, name: str, reason: RefusalReason) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError:
-        raise Refusal(reason, f"{what} is not valid UTF-8", "put such bytes into a script, a file or stdin") from None
+        message = f"{kind} {quoted(name)} is not valid UTF-8"
+        raise Refusal(reason, message, "put such bytes into a script, a file or stdin") from None
 
 
 def check_env(env: Mapping[str, str]) -> None:
@@ -137,15 +139,14 @@ def _check_variable(name: str, value: str) -> int:
         raise Refusal(RefusalReason.BAD_ENVIRONMENT, f"not a variable's name: {quoted(name)}", "write NAME=VALUE")
     if name in OWN_VARIABLES:
         raise Refusal(RefusalReason.BAD_ENVIRONMENT, f"{name} is set by tsched itself", "choose another name")
-    what = f"the environment variable {quoted(name)}"
-    return _check_word(f"{name}={value}", what, RefusalReason.BAD_ENVIRONMENT)
+    return _check_word(f"{name}={value}", "the environment variable", name, RefusalReason.BAD_ENVIRONMENT)
 
 
 def check_cwd(path: str) -> str:
     """An absolute path; whether it is there is seen when the task starts."""
     if not path.startswith("/"):
         raise Refusal(RefusalReason.BAD_CWD, f"not an absolute path: {quoted(path)}", "begin it with /")
-    length = _encoded_length(path, f"the folder {quoted(path)}", RefusalReason.BAD_CWD)
+    length = _encoded_length(path, "the folder", path, RefusalReason.BAD_CWD)
     if "\0" in path or length >= PATH_LIMIT:
         raise Refusal(RefusalReason.BAD_CWD, f"not a folder's path: {quoted(path)}", "no NUL byte, under 4096 bytes")
     return path
@@ -153,7 +154,7 @@ def check_cwd(path: str) -> str:
 
 def check_name(name: str) -> str:
     """Free text for people."""
-    length = _encoded_length(name, f"the name {quoted(name)}", RefusalReason.BAD_VALUE)
+    length = _encoded_length(name, "the name", name, RefusalReason.BAD_VALUE)
     if "\0" in name or length > NAME_LIMIT:
         raise Refusal(RefusalReason.BAD_VALUE, f"not a name: {quoted(name)}", "no NUL byte, at most 1024 bytes")
     return name
