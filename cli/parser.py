@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from ..proto import checks, durations
 from ..proto.errors import Refusal, RefusalReason
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
 SEPARATOR = "--"
+DEFAULT_COLUMNS = 80
+_SHELL_CHARACTERS = frozenset(" \t\n|&;<>()$`*?[]{}'\"\\=~#!")
 
 
 class Parser(argparse.ArgumentParser):
     """Refuses instead of exiting; takes no abbreviated flags, for they change meaning when a flag is added."""
 
     def __init__(self, prog: str, description: str, usage: str | None = None) -> None:
-        super().__init__(prog=prog, description=description, usage=usage, allow_abbrev=False)
+        super().__init__(
+            prog=prog, description=description, usage=usage, allow_abbrev=False, formatter_class=_formatter
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse has to say as a refusal."""
@@ -33,6 +38,22 @@ class Parser(argparse.ArgumentParser):
         return f"did you mean {near}?" if near else f"see {self.prog} --help"
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """As argparse would make it, for every flag once; but it loads shutil for the width."""
+    return argparse.HelpFormatter(prog, width=_help_columns())
+
+
+@cache
+def _help_columns() -> int:
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isascii() and wanted.isdigit() and int(wanted) > 0:
+        return int(wanted) - 2
+    try:
+        return (os.get_terminal_size(1).columns or DEFAULT_COLUMNS) - 2
+    except OSError:
+        return DEFAULT_COLUMNS - 2
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant."""
     from difflib import get_close_matches
@@ -40,14 +61,15 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(word, list(known), n=1)), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
+class Verb(NamedTuple):
     """One verb: what it takes and what it does; `run` gives the exit code."""
 
     arguments: Callable[[Parser], None]
     run: Callable[[Namespace], int]
     takes_command: bool = False
     """Whether `-- ARGV...` may follow."""
+    takes_dash: bool = False
+    """Whether a lone `-` stands for `--command -`."""
 
 
 def parse(name: str, verb: Verb, about: str, words: Sequence[str]) -> Namespace:
@@ -59,6 +81,8 @@ def parse(name: str, verb: Verb, about: str, words: Sequence[str]) -> Namespace:
     add_global(parser)
     verb.arguments(parser)
     args, extra = parser.parse_known_args(own)
+    if verb.takes_dash and extra == ["-"] and args.command is None:
+        args.command = extra.pop()
     if extra:
         _refuse_extra(parser, name, extra, takes_command=verb.takes_command)
     args.argv = command
@@ -76,8 +100,22 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str] | None]:
 def _refuse_extra(parser: Parser, name: str, extra: Sequence[str], *, takes_command: bool) -> NoReturn:
     if takes_command and not extra[0].startswith("-"):
         hint = f"put -- before the command: tsched {name} -- {' '.join(extra)}"
+        if shell_line(extra):
+            hint = f"a line for the shell? tsched {name} --command {quoted_for_shell(extra[0])}"
         raise Refusal(RefusalReason.BAD_USAGE, f"not an option of {name}: {checks.quoted(extra[0])}", hint)
     parser.error(f"unrecognized arguments: {' '.join(checks.quoted(word) for word in extra)}".replace("'", ""))
+
+
+def shell_line(words: Sequence[str]) -> bool:
+    """Whether these words are rather one line for the shell than a program's name."""
+    return len(words) == 1 and bool(_SHELL_CHARACTERS & set(words[0]))
+
+
+def quoted_for_shell(text: str) -> str:
+    """The text as one word of a shell, to be copied from a hint."""
+    import shlex
+
+    return shlex.quote(text)
 
 
 def add_global(parser: Parser) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..proto import checks
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import OnLost
-from . import parser, stdin
+from . import envfile, parser, stdin
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,11 +26,14 @@ def add_options(to: parser.Parser) -> None:
     """How to run it."""
     to.add_argument("--id", metavar="ID", help="an id of your own: submitting the same again gives the same task")
     to.add_argument("--name", metavar="TEXT", help="free text, to be shown")
+    to.add_argument("--queue", metavar="NAME", help="the queue to stand in")
     to.add_argument("--priority", metavar="N", type=parser.priority, help="higher goes first; 0 by default")
+    to.add_argument("--hold", action="store_true", help="do not start it before: tsched release ID")
     to.add_argument("--timeout", metavar="DUR", type=parser.timeout, help="end an attempt after this long")
     to.add_argument("--grace", metavar="DUR", type=parser.grace, help="between the polite signal and the hard one")
     to.add_argument("--cwd", metavar="DIR", help="folder to run in; this one by default")
     to.add_argument("--env", metavar="K=V", action="append", help="a variable for the task; may be repeated")
+    to.add_argument("--env-file", metavar="FILE", action="append", help="variables from a file: NAME=VALUE a line")
     to.add_argument("--stdin", metavar="FILE", help="file to read stdin from, - for this command's own")
     to.add_argument("--umask", metavar="OCTAL", type=parser.umask, help="file mode mask; this process's by default")
     to.add_argument("--on-lost", choices=[str(word) for word in OnLost], help="when no result can be known")
@@ -39,17 +42,27 @@ def add_options(to: parser.Parser) -> None:
 
 def build(args: Namespace, *, data: bytes | None) -> api.TaskSpec:
     """The specification, without when it is due. `data`: its standard input. Raises Refusal."""
+    asked = surrounded(args)
+    asked.command.CopyFrom(command(args))
+    if args.id is not None:
+        asked.id = checks.check_id(args.id)
+    if data is not None:
+        asked.stdin = data
+    return asked
+
+
+def surrounded(args: Namespace) -> api.TaskSpec:
+    """The specification without what it is to do: all that tasks typed at once have in common. Raises Refusal."""
     from ..proto import api_pb2 as api
 
     return api.TaskSpec(
-        id=checks.check_id(args.id) if args.id is not None else "",
         name=checks.check_name(args.name or ""),
-        command=command(args),
+        queue=checks.check_queue(args.queue) if args.queue is not None else "",
+        hold=args.hold,
         priority=args.priority or 0,
         cwd=folder(args.cwd),
         submitter_env=_surroundings(),
-        env=_asked_for(args.env or []),
-        stdin=data,
+        env=_asked_for(args.env_file or [], args.env or []),
         umask=args.umask if args.umask is not None else _own_umask(),
         timeout_us=args.timeout,
         grace_us=args.grace,
@@ -75,10 +88,10 @@ def command(args: Namespace) -> api.Command:
 
 
 def _line_from_stdin(args: Namespace) -> str:
-    if args.stdin == "-":
+    if getattr(args, "stdin", None) == "-":
         raise Refusal(RefusalReason.BAD_USAGE, "--command - and --stdin - both want stdin", "name a file for one")
     try:
-        return (stdin.read_all(stdin.STDIN) or b"").decode()
+        return (stdin.typed("the command") or b"").decode()
     except UnicodeDecodeError:
         hint = "put such bytes into a script"
         raise Refusal(RefusalReason.BAD_COMMAND, "the command on stdin is not valid UTF-8", hint) from None
@@ -95,8 +108,11 @@ def folder(given: str | None) -> str:
     return checks.check_cwd(path)
 
 
-def _asked_for(pairs: list[str]) -> dict[str, str]:
-    variables = {}
+def _asked_for(files: list[str], pairs: list[str]) -> dict[str, str]:
+    """Variables by name; a later file wins over an earlier one, what was typed over all."""
+    variables: dict[str, str] = {}
+    for path in files:
+        variables |= envfile.parse(stdin.file(path) or b"", path)
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:

@@ -19,19 +19,22 @@ import os
 import select
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..proto import checks
 from ..proto.errors import Refusal, RefusalReason
 from . import console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Check = Callable[[Any], object]
 
 IDLE_S = 0.3
 SLOW_S = 10.0
 STDIN = 0
 PIECE_BYTES = 1 << 16
+LIST_LIMIT = 256 * 1024 * 1024
 
 
 def inherited() -> bytes | None:
@@ -46,8 +49,23 @@ def inherited() -> bytes | None:
 
 def named(path: str) -> bytes | None:
     """What a file holds, `-` for our standard input to its end. Raises Refusal BAD_VALUE or TOO_LARGE."""
-    if path == "-":
-        return read_all(STDIN)
+    return read_all(STDIN) if path == "-" else file(path)
+
+
+def typed(what: str, check: Check = checks.check_stdin) -> bytes | None:
+    """Our standard input to its end; who sits at a terminal is told how to end it."""
+    if os.isatty(STDIN):
+        console.say(f"reading {what}; end with Ctrl-D")
+    return read_all(STDIN, check)
+
+
+def listed(path: str) -> bytes:
+    """A list in a file, `-` for one on our standard input. Raises Refusal BAD_VALUE or TOO_LARGE."""
+    return (typed("the list", _check_list) if path == "-" else file(path, _check_list)) or b""
+
+
+def file(path: str, check: Check = checks.check_stdin) -> bytes | None:
+    """What a file holds. Raises Refusal BAD_VALUE, or what `check` raises."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
@@ -55,20 +73,26 @@ def named(path: str) -> bytes | None:
         message = f"cannot read {checks.quoted(path, 200)}: {why}"
         raise Refusal(RefusalReason.BAD_VALUE, message, "name a file that can be read") from None
     try:
-        return read_all(descriptor)
+        return read_all(descriptor, check)
     finally:
         os.close(descriptor)
 
 
-def read_all(descriptor: int) -> bytes | None:
-    """Everything up to the end; None when that is nothing. Raises Refusal TOO_LARGE as soon as it is too much."""
-    data = b""
+def read_all(descriptor: int, check: Check = checks.check_stdin) -> bytes | None:
+    """Everything up to the end; None when that is nothing. `check` refuses as soon as it is too much."""
+    data = bytearray()
     try:
         while piece := os.read(descriptor, PIECE_BYTES):
-            data = checks.check_stdin(data + piece)
+            data += piece
+            check(data)
     except OSError as error:
         raise Refusal(RefusalReason.BAD_VALUE, f"cannot read stdin: {error.strerror}", "name a file") from None
-    return data or None
+    return bytes(data) or None
+
+
+def _check_list(data: bytearray) -> None:
+    if len(data) > LIST_LIMIT:
+        raise Refusal(RefusalReason.TOO_LARGE, f"the list is longer than {LIST_LIMIT} bytes", "split it")
 
 
 def _will_be_written(*, is_pipe: bool) -> bool:

@@ -1,6 +1,6 @@
-"""Ctrl-C while following a task: the first asks it to stop, the second kills it, the third leaves it alone.
+"""Ctrl-C while following tasks: the first asks them to stop, the second kills them, the third leaves them alone.
 
-One that comes while the task is being submitted is meant for it too: ending at once would leave behind a task that
+One that comes while they are being submitted is meant for them too: ending at once would leave behind tasks that
 nobody was told of.
 
 A signal's handler runs in the main thread between two instructions of gRPC, whose locks it may hold; so the handler
@@ -12,26 +12,32 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from ..proto.errors import Refusal, RefusalReason
 from . import console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..client.client import Client
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAVE_AT = 3
 LEAVE_UNANSWERED_AT = 2
+CALLS_AT_ONCE = 16
+"""The store commits what comes together in one go."""
+_ENDED = (RefusalReason.WRONG_STATE, RefusalReason.NO_SUCH_TASK)
+"""There is nothing left to stop."""
 
 
 class Stopper:
-    """A context in which SIGINT and SIGTERM are meant for the task that is followed."""
+    """A context in which SIGINT and SIGTERM are meant for the tasks that are followed."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.id = ""
+        self._left: dict[str, None] = {}
+        self._known = False
         self._count = 0
         self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._before: dict[signal.Signals, Any] = {}
@@ -45,45 +51,83 @@ class Stopper:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._asked.put(0)
-        if problem is KeyboardInterrupt and not self.id:
+        if problem is KeyboardInterrupt and not self._known:
             console.say("left without an answer; the task may have been submitted: tsched list shows it")
 
-    def end(self, why: str) -> None:
-        """Ask the task to stop for a reason of our own, and say so."""
-        if self.id:
-            with suppress(Refusal):
-                self._client.cancel(self.id)
-                console.say(f"asked task {self.id} to stop: {why}")
+    @property
+    def asked(self) -> bool:
+        """Whether the user has asked for an end."""
+        return self._count > 0
 
-    def follow(self, id: str) -> None:  # noqa: A002 - the word of the contract
-        """Name the task that signals are meant for, those that came already too."""
-        self.id = id
+    @property
+    def what(self) -> str:
+        """What is followed, in words."""
+        left = list(self._left)
+        return f"task {left[0]}" if len(left) == 1 else f"{len(left)} tasks"
+
+    def end(self, why: str) -> None:
+        """Ask what is followed to stop for a reason of our own, and say so."""
+        if self._left:
+            what = self.what
+            self._cancel(list(self._left), 1, hard=False)
+            console.say(f"asked {what} to stop: {why}")
+
+    def follow(self, *ids: str) -> None:
+        """Name tasks that signals are meant for, those that came already too."""
+        self._left.update(dict.fromkeys(ids))
+        self._known = True
         if self._count:
             self._asked.put(self._count)
 
+    def ended(self, id: str) -> None:  # noqa: A002 - the word of the contract
+        """A task that needs no stopping any more."""
+        self._left.pop(id, None)
+
     def _note(self, _number: int, _frame: object) -> None:
         self._count += 1
-        if self._count >= (LEAVE_AT if self.id else LEAVE_UNANSWERED_AT):
+        if self._count >= (LEAVE_AT if self._known else LEAVE_UNANSWERED_AT):
             raise KeyboardInterrupt
         self._asked.put(self._count)
 
     def _serve(self) -> None:
         done = 0
         while count := self._asked.get():
-            if self.id and count > done:
+            if self._known and count > done:
                 done = count
-                self._try_to_stop(hard=count > 1)
-            elif not self.id and self._count < LEAVE_UNANSWERED_AT:
+                self._stop(count)
+            elif not self._known and self._count < LEAVE_UNANSWERED_AT:
                 console.say("waiting to hear whether the task was submitted; once more leaves")
 
-    def _try_to_stop(self, *, hard: bool) -> None:
-        try:
-            self._stop(hard=hard)
-        except Refusal as refusal:
-            if refusal.reason is not RefusalReason.WRONG_STATE:  # it has just ended
-                console.say(f"could not stop task {self.id}: {refusal.message}; once more leaves it")
+    def _stop(self, count: int) -> None:
+        ids, what, hard = list(self._left), self.what, count > 1
+        refused = self._cancel(ids, count, hard=hard)
+        if refused:
+            console.say(f"could not stop {what}: {refused[0].message}; once more leaves {_them(ids)}")
+        elif ids and not hard:
+            console.say(f"asked {what} to stop; once more kills {_them(ids)}")
 
-    def _stop(self, *, hard: bool) -> None:
-        self._client.cancel(self.id, grace_us=0 if hard else None)
-        if not hard:
-            console.say(f"asked task {self.id} to stop; once more kills it")
+    def _cancel(self, ids: Sequence[str], count: int, *, hard: bool) -> list[Refusal]:
+        """Cancel the newest first, so that none of them gets the place of one that has just ended; what was refused.
+
+        Given up as soon as the user asks for more.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        refused: list[Refusal] = []
+
+        def cancel(id: str) -> None:  # noqa: A002 - the word of the contract
+            if self._count > count:
+                return
+            try:
+                self._client.cancel(id, grace_us=0 if hard else None)
+            except Refusal as refusal:
+                if refusal.reason not in _ENDED:
+                    refused.append(refusal)
+
+        with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(ids) or 1)) as pool:
+            list(pool.map(cancel, reversed(ids)))
+        return refused
+
+
+def _them(ids: Sequence[str]) -> str:
+    return "it" if len(ids) == 1 else "them"

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from ..proto import checks
 from ..proto.errors import EXIT_CONFLICT, EXIT_OK, Refusal, RefusalReason
-from . import connect, console, exits, parser
+from ..proto.values import TaskState
+from . import connect, console, exits, parser, progress
+from .failures import Failures
 from .submit import on_break
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
 
     from ..proto import api_pb2 as api
 
@@ -26,20 +27,28 @@ def _wait(args: Namespace) -> int:
     ids = list(dict.fromkeys(map(checks.check_reference, [*args.ids, *(args.id_flags or [])])))
     if not ids:
         raise Refusal(RefusalReason.BAD_USAGE, "which tasks?", "give at least one ID")
-    codes = list(_waited(args, ids))
+    codes = _waited(args, ids)
     if len(ids) == 1:
         return codes[0]
     return EXIT_CONFLICT if any(codes) else EXIT_OK
 
 
-def _waited(args: Namespace, ids: list[str]) -> Iterator[int]:
+def _waited(args: Namespace, ids: list[str]) -> list[int]:
     """Their exit codes as they end, each shown."""
     with connect.connect_or_start(args) as client:
         from ..client.following import follow_wait
 
-        for task in follow_wait(client, ids, timeout_us=args.timeout, on_break=on_break):
-            _put_ended(task, as_json=args.json)
-            yield exits.code(task)
+        failures, codes = Failures(client), []
+        with progress.bar(len(ids), wanted=not args.json) as note:
+            for task in follow_wait(client, ids, timeout_us=args.timeout, on_break=on_break):
+                _put_ended(task, as_json=args.json)
+                if not args.json:
+                    failures.note(task)
+                codes.append(exits.code(task))
+                note(task.state != TaskState.SUCCEEDED)
+        if not args.json:
+            failures.sum_up()
+    return codes
 
 
 def _put_ended(task: api.Task, *, as_json: bool) -> None:
@@ -47,10 +56,8 @@ def _put_ended(task: api.Task, *, as_json: bool) -> None:
         from ..client import as_json as plain
 
         console.put_json(plain.task(task))
-        return
-    console.put(f"{task.id} {task.state} {exits.result(task)}".rstrip())
-    if notice := exits.notice(task):
-        console.say(notice)
+    else:
+        console.put(f"{task.id} {task.state} {exits.result(task)}".rstrip())
 
 
 VERBS = {

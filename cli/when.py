@@ -109,6 +109,23 @@ def _length_back(words: str) -> int | None:
         return None  # a time such as 9am
 
 
+def delay_us(text: str) -> int | None:
+    """How long after its submission, for `now`, `now + X` and `in X`; None for what names an instant.
+
+    Sent as it was meant, the same words ask for the same thing however often they are repeated.
+    """
+    words = " ".join(text.split()) if len(text) <= LONGEST_TEXT else ""
+    if words.casefold() == "now":
+        return 0
+    found = _RELATIVE.fullmatch(words[:4].casefold() + words[4:])
+    if found is None:
+        return None
+    length_us = durations.parse_us(_lower_words(found[1]))
+    if length_us > AHEAD_LIMIT_US:
+        raise _too_far()
+    return length_us
+
+
 def _read(words: str, now_us: int, zone: tzinfo, *, back: bool) -> int:
     if found := _EPOCH_TIME.fullmatch(words):
         return _scaled(int(found[1]), found[2])
