@@ -10,6 +10,7 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 import argparse
 import asyncio
 import signal
+import sys
 
 from ..proto.clock import SystemClock
 from ..proto.sealing import PlainSealer
@@ -20,13 +21,14 @@ from .service import Executor
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve(boot: Boot) -> None:
-    """Run the executor to its end."""
+async def serve(boot: Boot) -> int:
+    """Run the executor to its end; its exit code."""
     executor = Executor(boot, SystemClock(), PlainSealer())
     for number in STOPS:
         executor.loop.add_signal_handler(number, executor.leave_if_idle)
-    await executor.run()
+    code = await executor.run()
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # one more while we leave is no reason to die of it
+    return code
 
 
 def main() -> None:
@@ -36,7 +38,7 @@ def main() -> None:
     boot = Boot.read(parser.parse_args().boot_fd)
     os.chdir("/")
     kernel.become_subreaper()
-    asyncio.run(serve(boot))
+    sys.exit(asyncio.run(serve(boot)))
 
 
 main()

@@ -154,11 +154,11 @@ class Attempt:
         elif self.verdict is None:
             self._say(Paused(attempt_id=self.id, on=False, at_us=self._house.clock.now_us()))
 
-    def forget(self) -> None:
-        """End it, and say nothing of it any more."""
+    def forget(self, grace_us: int) -> None:
+        """End it within the grace, and say nothing of it any more."""
         self.silent = True
         self.output.window.clear()
-        self.stop(Ending(AttemptState.CANCELLED, EndReason.CANCELLED), 0)
+        self.stop(Ending(AttemptState.CANCELLED, EndReason.CANCELLED), grace_us)
 
     def conclude(self, verdict: Verdict) -> None:
         """It ends without having been launched."""

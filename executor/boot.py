@@ -12,7 +12,10 @@ from ..proto.profiles import Profile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
-    """An executor's identity and settings. `link` is the socket it attaches to, `socket` the one tasks may use."""
+    """An executor's identity and settings. `link` is the socket it attaches to, `socket` the one tasks may use.
+
+    `home` is the folder without which nobody can ever want what we hold: the state folder, else that of `link`.
+    """
 
     executor_id: str
     secret: str = field(repr=False)
@@ -23,12 +26,16 @@ class Boot:
     runner_idle_s: float
     profiles: dict[str, Profile]
     version: str
+    home: str = ""
+    homeless_s: float = 60.0
+    """A home that is still gone after so long will not come back; a folder that is being replaced is sooner."""
 
     @classmethod
     def of_dict(cls, values: dict[str, Any]) -> Boot:
         """Read the plain values of JSON."""
         profiles = [Profile.of_dict(profile) for profile in values["profiles"]] or [Profile()]
-        return cls(**{**values, "profiles": {profile.name: profile for profile in profiles}})
+        home = values.get("home") or os.path.dirname(values["link"])
+        return cls(**{**values, "home": home, "profiles": {profile.name: profile for profile in profiles}})
 
     @classmethod
     def read(cls, fd: int) -> Boot:

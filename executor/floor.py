@@ -92,13 +92,19 @@ class Floor:
         if attempt := self.attempts.get(pause.attempt_id):
             attempt.pause(on=pause.on)
 
-    def forget(self, attempt_id: int) -> None:
-        """End it, and say nothing of it."""
+    def forget(self, attempt_id: int, grace_us: int = 0) -> None:
+        """End it within the grace, and say nothing of it."""
         attempt = self.attempts.get(attempt_id)
         if attempt and (self.desk.leave(attempt_id) or attempt.finished):
             self._drop(attempt_id)
         elif attempt:
-            attempt.forget()
+            attempt.forget(grace_us)
+
+    def forget_all(self) -> None:
+        """Take no more, end what there is, say nothing of it."""
+        self.desk.draining = True
+        for attempt in list(self.attempts.values()):
+            self.forget(attempt.id, attempt.given.grace_us)
 
     def drain(self) -> None:
         """Take no more, give back what waits."""

@@ -1,4 +1,7 @@
-"""A runner's side of a pause: from the order, over the steps it takes, to the answer. Every order is answered.
+"""A runner's side of a pause: from the order, over the steps it takes, to the answer.
+
+Every order is answered once, with how it is when it is clear: so an order that another one overtakes is answered with
+what the other one brought about. What changes without an order is said too.
 
 runs --on--> being stopped --everything stands still--> paused --off, or the task is to end--> runs
              being stopped --off, or it takes longer than `GIVE_UP_S`--> runs
@@ -27,7 +30,7 @@ GIVE_UP_S = 5
 class Pausing:
     """Whether a task runs, stands still, or is on the way there. `tell` says so to the executor."""
 
-    def __init__(self, started: Started, clock: Clock, tell: Callable[[Paused], None]) -> None:
+    def __init__(self, started: Started, clock: Clock, tell: Callable[..., None]) -> None:
         self._id = started.attempt_id
         self._clock = clock
         self._tell = tell
@@ -35,6 +38,7 @@ class Pausing:
         self._still = self._paused = False
         self._since = (started.at_us, started.mono_us)
         self._asked_mono_us = 0
+        self._owed = 0
 
     @property
     def patience_ms(self) -> int | None:
@@ -43,6 +47,7 @@ class Pausing:
 
     def turn(self, *, on: bool) -> None:
         """Have it stand still, or go on. Answered now, or when everything stands still."""
+        self._owed += 1
         if on and not self._stillness:
             self._stillness = Stillness()
             self._asked_mono_us = self._clock.mono_us()
@@ -83,4 +88,6 @@ class Pausing:
         self._say()
 
     def _say(self) -> None:
-        self._tell(Paused(self._id, self._paused, *self._since))
+        answer = Paused(self._id, self._paused, *self._since)
+        self._tell(*[answer] * max(1, self._owed))
+        self._owed = 0

@@ -2,7 +2,8 @@
 
 One event loop, no threads of its own, no timer without a need. While the link is broken, runs go on, and all that is
 not acknowledged waits, to be said again over the next link with the same numbers. An executor leaves when it is
-drained, when it is told to go (SIGTERM) and has nothing to do, or when nobody has wanted it for a while.
+drained, when it is told to go (SIGTERM) and has nothing to do, or when nobody has wanted it for a while. When there is
+no supervisor and its home folder is gone too, nobody will ever ask for what it holds: it ends its tasks, and leaves.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..proto.link_pb2 import Hello
 from .floor import Floor
+from .home import EXIT_HOMELESS, Home
 from .link import Link
 from .outbox import Outbox
 
@@ -39,19 +41,22 @@ class Executor:
         self._floor = Floor(boot=boot, clock=clock, sealer=sealer, outbox=self._outbox, emptied=self._leave_when_due)
         self._outbox.prepare = self._floor.prepare
         self._lonely: asyncio.TimerHandle | None = None
+        self._home = Home(self.loop, boot.home, boot.homeless_s, self._give_up)
         self._refused = False
         self._done = asyncio.Event()
 
-    async def run(self) -> None:
-        """Work until there is nothing to do here any more."""
+    async def run(self) -> int:
+        """Work until there is nothing to do here any more; the exit code."""
         link = asyncio.create_task(Link(self._boot.link, self, self._outbox).run())
         link.add_done_callback(lambda _: self._done.set())
         self.loop.add_signal_handler(signal.SIGCHLD, self._floor.pool.wake)
         self._floor.warm_up()
+        self._home.watch()
         self._leave_when_due()
         await self._done.wait()
         await self._say_goodbye(link)
         self._floor.pool.close()
+        return EXIT_HOMELESS if self._home.lost else 0
 
     def leave_if_idle(self) -> None:
         """Somebody asks us to go (SIGTERM); with work in hand we stay."""
@@ -87,6 +92,7 @@ class Executor:
     def attached(self) -> None:
         """A supervisor listens: say again all it may not know, and ask for work."""
         self._refused = False
+        self._home.trust()
         self._floor.desk.attach()
         self._outbox.attach()
         self._floor.say_again()
@@ -96,6 +102,7 @@ class Executor:
         """Nobody listens any more."""
         self._refused = refused
         self._outbox.detach()
+        self._home.watch()
         self._leave_when_due()
 
     def told(self, message: ToExecutor) -> None:
@@ -123,11 +130,16 @@ class Executor:
 
     # -- when to leave
 
+    def _give_up(self) -> None:
+        """Nobody will ever want what we hold: end it all, each task within its grace."""
+        self._floor.forget_all()
+        self._leave_when_due()
+
     def _leave_when_due(self) -> None:
         """Leave when drained. Alone and with nothing to keep, leave after a while; refused, at once."""
         if self._lonely:
             self._lonely.cancel()
-        if self._floor.desk.draining and not self._floor.attempts:
+        if (self._floor.desk.draining or self._home.lost) and not self._floor.attempts:
             self._done.set()
         elif self._alone:
             self._lonely = self.loop.call_later(0 if self._refused else LONELY_S, self._leave_if_alone)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.fake_link import FakeLink, Setup
+from support.fake_link import FakeLink, Setup, room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +106,23 @@ def test_the_environment_is_what_was_given_and_who_it_is(link: FakeLink, shared:
         "TSCHED_SOCKET": "/nowhere/tsched.sock",
         "TSCHED_EXECUTOR": shared.boot["executor_id"],
     }
+
+
+def test_nothing_of_the_services_own_environment_reaches_a_command() -> None:
+    service = {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2", "LISTEN_FDS": "1", "LISTEN_PID": "3"}
+    service |= {"INVOCATION_ID": "i", "TSCHED_SCHEDULED_FOR": "never", "ANYTHING": "x"}
+    with room("env", *(f"{name}={value}" for name, value in service.items())) as setup:
+        for command in (["env", "-0"], "cat /proc/self/environ"):
+            text = out(setup.link, command, env={"PATH": os.environ["PATH"]}, queue="q")
+            names = {entry.partition("=")[0] for entry in text.decode().split("\0") if entry}
+            assert names - {"PWD"} == {
+                "PATH",
+                "TSCHED_ATTEMPT",
+                "TSCHED_EXECUTOR",
+                "TSCHED_QUEUE",
+                "TSCHED_SOCKET",
+                "TSCHED_TASK_ID",
+            }
 
 
 def test_programs_are_found_on_the_path_of_the_task(link: FakeLink, place: Path) -> None:

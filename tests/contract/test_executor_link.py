@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import pytest
 from support import procs
 from support.fake_link import DEFAULT_PROFILE, FakeLink, Setup, room
 from support.wait import until
+from tsched.executor.home import EXIT_HOMELESS
 from tsched.executor.runner import TASKS_PER_RUNNER
 from tsched.proto import link_pb2
 from tsched.proto import procs as product
@@ -216,6 +218,36 @@ def test_an_executor_with_a_task_outlives_its_supervisor_for_longer_than_an_idle
     (tmp_path / "go").touch()
     link.start()
     assert link.finish_of(attempt_id).state == "succeeded"
+
+
+def test_an_executor_whose_home_is_gone_ends_what_it_has_and_leaves(tmp_path: Path) -> None:
+    with room(home=str(tmp_path / "home"), homeless_s=0.2) as setup:
+        (tmp_path / "home").mkdir()
+        link = setup.link
+        link.ack_finishes = False
+        link.run("true")
+        cleaner = f"trap 'echo > {tmp_path}/cleaned; exit 0' TERM; setsid sleep 1000 & echo ready; "
+        sleeper = "echo ready; sleep 1000"
+        running, paused = link.give(cleaner + "while :; do sleep 0.01; done", sleeper, grace_us=5_000_000)
+        for attempt_id in (running, paused):
+            link.output_has(attempt_id, b"ready")
+        link.pause(paused)
+        link.stop()
+        (tmp_path / "home").rmdir()
+        assert setup.wait_for_end() == EXIT_HOMELESS
+        assert (tmp_path / "cleaned").exists(), "tasks had their grace"
+        assert [str(found) for found in procs.ours()] == []
+
+
+def test_without_a_home_of_its_own_it_is_the_folder_of_its_link() -> None:
+    with room(homeless_s=0.2) as setup:
+        (attempt_id,) = setup.link.give("echo ready; sleep 1000")
+        setup.link.output_has(attempt_id, b"ready")
+        setup.link.stop()
+        shutil.rmtree(setup.folder)
+        assert setup.wait_for_end() == EXIT_HOMELESS
+        setup.complaints.parent.mkdir()
+        setup.complaints.touch()
 
 
 def test_an_executor_that_is_refused_leaves() -> None:

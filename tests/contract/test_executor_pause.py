@@ -180,15 +180,17 @@ def test_resuming_what_was_never_paused_changes_nothing(link: FakeLink, place: P
     assert end(link, attempt_id).paused_us == 0
 
 
-def test_pause_and_resume_in_one_breath_are_both_answered(link: FakeLink, place: Path) -> None:
+def test_each_of_many_orders_in_one_breath_is_answered_once(link: FakeLink, place: Path) -> None:
     (attempt_id,) = link.give(ticker(place, "main"))
     grows(place / "main")
     orders = [link_pb2.Pause(attempt_id=attempt_id, on=on) for on in [True, False] * 20]
     link.send(pauses=orders)
     heard = link.of(attempt_id)
-    until(lambda: len(heard.paused) >= 20)
-    assert not link.pause(attempt_id, on=False).on
+    until(lambda: len(heard.paused) == len(orders), what="each order has an answer")
     assert not heard.paused[-1].on
+    assert link.pause(attempt_id).on
+    assert not link.pause(attempt_id, on=False).on
+    assert len(heard.paused) == len(orders) + 2
     grows(place / "main")
     end(link, attempt_id)
 

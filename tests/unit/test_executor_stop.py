@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tsched.executor.home import Home
 from tsched.executor.messages import Kill, Term
 from tsched.executor.outbox import Outbox
 from tsched.executor.runtime import RunTime
 from tsched.executor.stop import ANSWER_S, KILL_S, Ladder
 from tsched.proto.link_pb2 import Finished, Started
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Loop:
@@ -136,6 +140,53 @@ def test_a_task_that_has_ended_is_left_alone(loop: Loop, runner: Runner, ladder:
     ladder.cancel()
     loop.advance(60)
     assert runner.seen == [Term]
+
+
+@pytest.fixture
+def lost() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def home(loop: Loop, tmp_path: Path, lost: list[float]) -> Home:
+    return Home(loop, str(tmp_path / "home"), 60, lambda: lost.append(loop.now_s))  # type: ignore[arg-type]
+
+
+def test_a_home_that_stays_away_is_lost_once(loop: Loop, home: Home, lost: list[float]) -> None:
+    home.watch()
+    loop.advance(119)
+    assert (lost, home.lost) == ([], False)
+    loop.advance(1000)
+    assert (lost, home.lost) == ([220.0], True)
+
+
+def test_a_home_that_comes_back_is_none_that_is_lost(loop: Loop, home: Home, lost: list[float], tmp_path: Path) -> None:
+    home.watch()
+    loop.advance(61)
+    (tmp_path / "home").mkdir()
+    loop.advance(600)
+    (tmp_path / "home").rmdir()
+    loop.advance(60)
+    (tmp_path / "home").mkdir()
+    loop.advance(600)
+    assert lost == []
+
+
+def test_who_has_a_supervisor_needs_no_home(loop: Loop, home: Home, lost: list[float]) -> None:
+    home.watch()
+    loop.advance(61)
+    home.trust()
+    loop.advance(600)
+    home.watch()
+    loop.advance(61)
+    assert lost == [], "it has been gone for one look since"
+
+
+def test_a_home_that_cannot_be_looked_at_is_not_gone(loop: Loop, lost: list[float]) -> None:
+    home = Home(loop, "/" + "x" * 300, 60, lambda: lost.append(loop.now_s))  # type: ignore[arg-type]
+    home.watch()
+    loop.advance(600)
+    assert lost == []
 
 
 def test_what_is_put_together_is_sent_together_and_in_order() -> None:
