@@ -31,6 +31,8 @@ class Progress:
     ended: bool = False
     attempt: int = 1
     offsets: dict[str, int] = field(default_factory=lambda: {"out": 0, "err": 0})
+    begins: dict[str, int] = field(default_factory=lambda: {"out": 0, "err": 0})
+    """What lies before this in that attempt was not asked for."""
 
     def note(self, output: api.Output) -> None:
         """Count what came live. A stream that begins anew belongs to the next attempt."""
@@ -39,10 +41,12 @@ class Progress:
         self.offsets[output.stream] = max(self.offsets[output.stream], output.offset + len(output.data))
 
     def begin(self, attempt: int) -> None:
-        """Count from zero when it is another attempt."""
+        """Count from zero when it is another attempt, else not from before where it was asked for."""
         if attempt != self.attempt:
             self.attempt = attempt
             self.offsets = {"out": 0, "err": 0}
+            self.begins = {"out": 0, "err": 0}
+        self.offsets = {stream: max(offset, self.begins[stream]) for stream, offset in self.offsets.items()}
 
     def unseen(self, output: api.Output) -> api.Output | None:
         """What of a repeated piece is new, counted; None when nothing is."""
@@ -103,7 +107,7 @@ def _resumed(client: Client, progress: Progress) -> Iterator[Event]:
 
 def follow_logs(client: Client, request: api.LogsRequest, *, on_break: OnBreak) -> Iterator[api.Output]:
     """Output as asked for; with `follow`, also over a restart of the supervisor."""
-    progress, resumed = Progress(id=request.id), False
+    progress, resumed = _begun(client, request) if request.follow else Progress(id=request.id), False
     while True:
         try:
             yield from _resumed_logs(client, request, progress) if resumed else _live_logs(client, request, progress)
@@ -115,6 +119,16 @@ def follow_logs(client: Client, request: api.LogsRequest, *, on_break: OnBreak) 
             resumed = True
         else:
             return
+
+
+def _begun(client: Client, request: api.LogsRequest) -> Progress:
+    """Which attempt is followed; of one whose end only is asked for, how far it has come: not all of it is shown."""
+    progress = Progress(id=request.id, attempt=request.attempt or max(1, client.get(request.id).attempt))
+    if request.HasField("tail_lines") or request.HasField("tail_bytes"):
+        for stream in progress.begins:
+            for last in client.logs(api.LogsRequest(id=request.id, stream=stream, tail_bytes=1)):
+                progress.begins[stream] = last.offset + len(last.data)
+    return progress
 
 
 def _live_logs(client: Client, request: api.LogsRequest, progress: Progress) -> Iterator[api.Output]:

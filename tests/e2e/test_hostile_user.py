@@ -137,3 +137,36 @@ def test_logs_are_followed_over_more_than_one_death(fake):
         request = api.LogsRequest(id="1", follow=True)
         data = [output.data for output in follow_logs(client, request, on_break=breaks.append)]
     assert (data, breaks) == ([b"a", b"b", b"c"], ["1", "1"])
+
+
+def test_the_last_lines_are_followed_over_a_death_without_those_before_them(fake):
+    old = [api.Output(stream="out", data=b"a\nb\n"), api.Output(stream="err", data=b"x\n")]
+    new = api.Output(stream="out", offset=4, data=b"c\n")
+
+    def logs(request, _context):
+        if request.HasField("tail_bytes"):
+            yield from (
+                api.Output(stream=o.stream, offset=len(o.data) - 1, data=b"\n")
+                for o in old
+                if o.stream == request.stream
+            )
+        else:
+            yield from [*old, new]
+
+    fake.on["Get"] = answering(api.Task(id="1", attempt=2))
+    fake.on["Logs"] = in_turn(logs, logs, streaming(then=gone), logs)
+    fake.on["Wait"] = streaming(api.TaskBatch(tasks=[api.Task(id="1", state="succeeded")]))
+    with Client(fake.socket) as client:
+        request = api.LogsRequest(id="1", follow=True, tail_lines=0)
+        assert [output.data for output in follow_logs(client, request, on_break=print)] == [b"c\n"]
+
+
+def test_a_second_attempt_is_followed_over_a_death_without_a_byte_twice(fake):
+    fake.on["Get"] = answering(api.Task(id="1", attempt=2))
+    fake.on["Logs"] = in_turn(
+        streaming(api.Output(stream="out", data=b"a"), then=gone), streaming(api.Output(stream="out", data=b"ab"))
+    )
+    fake.on["Wait"] = streaming(api.TaskBatch(tasks=[api.Task(id="1", state="succeeded")]))
+    with Client(fake.socket) as client:
+        request = api.LogsRequest(id="1", follow=True)
+        assert b"".join(output.data for output in follow_logs(client, request, on_break=print)) == b"ab"
