@@ -46,7 +46,7 @@ class Feed:
         if not bounds.oldest - 1 <= request.after <= bounds.newest:
             kept = f"kept are {bounds.oldest} to {bounds.newest}" if bounds.oldest <= bounds.newest else "none are kept"
             message = f"no events from cursor {request.after} on: {kept}"
-            raise Refusal(RefusalReason.NO_SUCH_CURSOR, message, "begin with the oldest that is kept: leave it out")
+            raise Refusal(RefusalReason.NO_SUCH_CURSOR, message, "0 begins with the oldest that is kept")
         return request.after
 
     async def _page(self, after: int, ids: list[str]) -> tuple[list[model.EventRow], int]:
