@@ -69,11 +69,11 @@ class Reach:
             raise _not_now(f"the executor of task {task_id} is not attached at the moment", "try again")
         try:
             async with asyncio.timeout(STANDSTILL_S):
-                now_on = await session.pause(attempt.attempt_id, on=on)
+                does = await session.pause(attempt.attempt_id, on=on)
         except TimeoutError:
             hint = f"try again: tsched {verb} {task_id}"
             raise _not_now(f"task {task_id} could not be {done} within {STANDSTILL_S:.0f} s", hint) from None
-        if now_on is not on:
+        if not does:
             await self._refuse_pause(task_id, done)
             raise _not_now(f"task {task_id} could not be {done} just now", f"try again: tsched {verb} {task_id}")
         self._news.ring(task_id)
