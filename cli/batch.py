@@ -39,6 +39,8 @@ def run(args: Namespace) -> int:
     asked = _asked(args)
     if not asked.items:
         return _nothing(as_json=args.json)
+    if asked.common.hold:
+        console.say("they are held: tsched release ID lets one go")
     with connect.connect_or_start(args) as client:
         return (_detached if args.detach else _followed)(client, asked, as_json=args.json)
 

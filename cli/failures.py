@@ -53,9 +53,9 @@ def tell(client: Client, task: api.Task, item: str | None = None) -> None:
     """Say on stderr why a task did not succeed, and its last lines."""
     last = () if task.state == TaskState.CANCELLED else last_lines(client, task.id)
     console.say(headline(task, item) + (", its last lines:" if last else ""))
-    with suppress(OSError):  # nobody hears us; that is no reason to fail
-        for line in last:
-            print(f"    {line}", file=sys.stderr, flush=True)
+    if last:
+        with suppress(OSError):  # nobody hears us; that is no reason to fail
+            print("\n".join(f"    {line}" for line in last), file=sys.stderr, flush=True)
 
 
 def headline(task: api.Task, item: str | None = None) -> str:

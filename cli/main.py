@@ -44,6 +44,7 @@ VERBS = {
     "release": ("steer", "let a held task go its way"),
     "pause": ("steer", "stop a running task's processes where they are"),
     "resume": ("steer", "let a paused task go on"),
+    "completion": ("completion", "print what lets a shell complete these words"),
 }
 VALUED = ("--socket", "--state-dir")
 """Words that may stand before the verb with a value behind them."""

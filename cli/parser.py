@@ -81,12 +81,20 @@ def parse(name: str, verb: Verb, about: str, words: Sequence[str]) -> Namespace:
     add_global(parser)
     verb.arguments(parser)
     args, extra = parser.parse_known_args(own)
-    if verb.takes_dash and extra == ["-"] and args.command is None:
-        args.command = extra.pop()
+    if verb.takes_dash and extra == ["-"]:
+        args.command = _from_stdin(args)
+        extra = []
     if extra:
         _refuse_extra(parser, name, extra, takes_command=verb.takes_command)
     args.argv = command
     return args
+
+
+def _from_stdin(args: Namespace) -> str:
+    """What `--command` takes to read stdin, as a lone `-` does."""
+    if args.command not in (None, "-"):
+        raise Refusal(RefusalReason.BAD_COMMAND, "both --command and - are given", "give one of them")
+    return "-"
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str] | None]:

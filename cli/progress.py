@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Note = Callable[[bool], None]
 
-FORMAT = "{n_fmt}/{total_fmt} {bar} {percentage:3.0f}% {elapsed}<{remaining} {rate_fmt}{postfix}"
+FORMAT = "{n_fmt}/{total_fmt} {bar} {percentage:3.0f}% {elapsed}<{remaining} {rate_noinv_fmt}{postfix}"
 TICK_S = 1.0
 """The clock in the bar goes on while no task ends."""
 

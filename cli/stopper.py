@@ -100,11 +100,13 @@ class Stopper:
 
     def _stop(self, count: int) -> None:
         ids, what, hard = list(self._left), self.what, count > 1
+        if len(ids) > 1 and not hard:
+            console.say(f"asking {what} to stop; once more kills them")
         refused = self._cancel(ids, count, hard=hard)
         if refused:
             console.say(f"could not stop {what}: {refused[0].message}; once more leaves {_them(ids)}")
-        elif ids and not hard:
-            console.say(f"asked {what} to stop; once more kills {_them(ids)}")
+        elif len(ids) == 1 and not hard:
+            console.say(f"asked {what} to stop; once more kills it")
 
     def _cancel(self, ids: Sequence[str], count: int, *, hard: bool) -> list[Refusal]:
         """Cancel the newest first, so that none of them gets the place of one that has just ended; what was refused.

@@ -166,9 +166,11 @@ def _schedule(args: Namespace) -> int:
         setattr(asked, field, value_us)
     with connect.connect_or_start(args, remark=UNGUARDED) as client:
         submitted = client.submit([asked])[0]
-    if submitted.state == TaskState.HELD:
+    held = submitted.state == TaskState.HELD
+    if held:
         say_held(submitted.id)
-    say_due(submitted.id, submitted.due_at_us, zone)
+    if due or not held:
+        say_due(submitted.id, submitted.due_at_us, zone)
     _put_submitted(submitted, as_json=args.json)
     return EXIT_OK
 
