@@ -83,6 +83,13 @@ def open_reader(path: Path) -> sqlite3.Connection:
         return connection
 
 
+def check(state_dir: Path) -> None:
+    """Refuse what `Store.open` would refuse at first sight, and change nothing; a missing folder is fine."""
+    for schema in (migrate.TSCHED, migrate.OUTPUT) if state_dir.exists() else ():
+        with translated(state_dir / schema.file_name):
+            _look(state_dir / schema.file_name, schema)
+
+
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection whose transactions are begun and ended by hand, with rows read by name."""
     connection = sqlite3.connect(

@@ -9,7 +9,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 # Before gRPC is imported anywhere: its fork handlers kill children between fork and exec.
@@ -18,24 +21,39 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 from .. import __version__
 from ..proto import endpoint
 from ..proto.clock import SystemClock
-from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, Refusal
+from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, EXIT_USAGE, Refusal
 from ..store import Store
 from ..store.cipher import PlainCipher
-from . import config, folder, log
-from .service import Paths, Service
+from . import config, log, places, preflight, reload
+from .log_files import Limits, LogFiles
+from .notify import Manager
+from .parts import World
+from .places import Paths
+from .reload import Handover
+from .service import Service
 
 PR_SET_CHILD_SUBREAPER = 36
+CLOSE_S = 5.0
+"""Longest wait for the store before this process begins anew; what it has answered is durable without it."""
+FIRST_LOG = "supervisor.log"
+"""Where a service in the background writes until its log files are open."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until told to stop. Returns the exit code."""
     options = _parser().parse_args(arguments)
+    handover = reload.received(os.environ)
     os.umask(0o077)
+    if options.check or options.check_config:
+        return _check(options)
     try:
-        return asyncio.run(_serve(options))
+        return asyncio.run(_serve(options, handover or Handover()))
     except Refusal as refusal:
         _tell(options.ready_fd, {"error": {"reason": refusal.reason, "message": refusal.message, "hint": refusal.hint}})
-        print(f"tsched: {refusal.message} ({refusal.hint})", file=sys.stderr)  # noqa: T201
+        if handover is not None:
+            log.get().critical("not_started", reason=refusal.reason, error=refusal.message, hint=refusal.hint)
+        else:
+            print(f"tsched: {refusal.message} ({refusal.hint})", file=sys.stderr)  # noqa: T201
         return refusal.exit_code
 
 
@@ -44,43 +62,119 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path)
     parser.add_argument("--state-dir", type=Path)
     parser.add_argument("--socket", type=Path)
-    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--log-dir", type=Path, help="write the log there instead of on stderr")
+    parser.add_argument("--check", action="store_true", help="say what would keep it from starting, and touch nothing")
+    parser.add_argument("--check-config", action="store_true", help="say what is wrong with the configuration")
+    parser.add_argument(reload.READY_FLAG, type=int, help=argparse.SUPPRESS)
     return parser
 
 
-async def _serve(options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> int:
+    found = preflight.report(_config_path(options.config), _paths(options) if options.check else None)
+    print(json.dumps(found))  # noqa: T201
+    return EXIT_USAGE if found["problems"] else EXIT_OK
+
+
+async def _serve(options: argparse.Namespace, handover: Handover) -> int:
     settings = config.load(_config_path(options.config))
-    paths = _paths(options)
-    # Held until the process ends: whoever finds them free may take over.
-    locks = [folder.prepare_state_dir(paths.state_dir)]
-    folder.prepare_runtime_dir(paths.state_dir)
-    locks += [folder.prepare_socket(path) for path in (paths.socket, paths.link_socket)]
-    store = Store.open(paths.state_dir, PlainCipher(), SystemClock())
-    log.setup(settings.service_log_level)
-    release_stderr = log.capture_stderr()
+    lines = log.setup(settings.service_log_level)
+    lines.files = _log_files(settings, options.log_dir, lines)
+    manager = Manager(os.environ, SystemClock())
+    held = places.take(_paths(options), handover.locks)
     try:
-        return await _run(store, settings, paths, options.ready_fd)
+        if options.log_dir and not handover.pid:
+            _empty_first_log(held.paths.state_dir)
+        with manager.long_work():
+            store = Store.open(held.paths.state_dir, PlainCipher(), SystemClock())
+        world = World(
+            store=store,
+            clock=SystemClock(),
+            config=settings,
+            places=held,
+            manager=manager,
+            log_dir=lines.files.folder if lines.files else None,
+            executor_logs=handover.executor_logs,
+        )
+        release_stderr = log.capture_stderr()
+        try:
+            service = await _run(world, options, handover, lines)
+            if (heirloom := service.handover) is not None:
+                release_stderr()
+                _begin_anew(world, heirloom)
+            return EXIT_TSCHED_FAILED if service.fault or heirloom else EXIT_OK
+        finally:
+            store.close()
+            log.get().info("stopped")
+            release_stderr()
     finally:
-        store.close()
-        log.get().info("stopped")
-        release_stderr()
-        for path in (paths.socket, paths.link_socket):
-            path.unlink(missing_ok=True)
-        for lock in locks:
-            os.close(lock)
+        held.leave()
 
 
-async def _run(store: Store, settings: config.Config, paths: Paths, ready_fd: int | None) -> int:
+async def _run(world: World, options: argparse.Namespace, handover: Handover, lines: log.Lines) -> Service:
+    """Run the service until it has stopped, or leaves to the next program."""
     _become_subreaper()
-    service = Service(store, SystemClock(), settings, paths)
-    log.get().info("starting", version=__version__, pid=os.getpid())
+    service = Service(world)
+    _take_orders(service, handover)
+    log.get().info("starting", version=__version__, pid=os.getpid(), **_former(handover))
     await service.start()
+    _tell(options.ready_fd, "ready")
+    if options.log_dir and lines.files:
+        log.get().info("log_goes_on", folder=str(lines.files.folder))
+        lines.quiet = True
+    await service.stopped()
+    return service
+
+
+def _take_orders(service: Service, handover: Handover) -> None:
+    """Heed signals, those that waited for us too, before anything is started that would inherit their mask."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, service.terminate)
-    loop.add_signal_handler(signal.SIGINT, service.down, settings.service_stop_timeout_s)
-    _tell(ready_fd, "ready")
-    await service.stopped()
-    return EXIT_TSCHED_FAILED if service.fault else EXIT_OK
+    loop.add_signal_handler(signal.SIGINT, service.interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup says so
+        loop.add_signal_handler(signal.SIGHUP, _hang_up_or_reload(service))
+    reload.heed_orders()
+    if handover.stop is not None:
+        drain_s, end_tasks = handover.stop
+        service.stop(drain_s, end_tasks=end_tasks)
+
+
+def _hang_up_or_reload(service: Service) -> Callable[[], None]:
+    """A terminal that is gone ends what ran on it; without one, SIGHUP asks a service to reload."""
+    had_terminal = os.isatty(0)
+    return lambda: service.terminate() if had_terminal and not os.isatty(0) else service.reload_soon()
+
+
+def _former(handover: Handover) -> dict[str, str]:
+    return {"after": handover.version} if handover.version else {}
+
+
+def _begin_anew(world: World, handover: Handover) -> None:
+    """Become the program that is on disk now; returns only where that cannot be."""
+    closing = threading.Thread(target=world.store.close, daemon=True)
+    closing.start()
+    closing.join(CLOSE_S)
+    locks = {name: lock.descriptor for name, lock in world.places.locks.items()}
+    try:
+        reload.become(replace(handover, pid=os.getpid(), locks=locks))
+    except OSError as error:
+        log.get().critical("not_started", error=f"{sys.executable}: {error.strerror}")
+
+
+def _log_files(settings: config.Config, log_dir: Path | None, lines: log.Lines) -> LogFiles | None:
+    folder = Path(settings.logs_folder) if settings.logs_folder else log_dir
+    limits = Limits(
+        rotate_bytes=settings.logs_rotate_bytes,
+        keep_days=settings.logs_keep_days,
+        keep_files=settings.logs_keep_files,
+    )
+    return LogFiles(folder.absolute(), limits, lines.trouble) if folder else None
+
+
+def _empty_first_log(state_dir: Path) -> None:
+    """Begin supervisor.log anew, if that is where stderr goes: it holds one start, and what a crash prints."""
+    with suppress(OSError):
+        if os.path.samestat(os.fstat(2), (state_dir / FIRST_LOG).lstat()):
+            os.ftruncate(2, 0)
 
 
 def _config_path(asked: Path | None) -> Path | None:
@@ -106,11 +200,12 @@ def _become_subreaper() -> None:
 
 
 def _tell(descriptor: int | None, what: object) -> None:
-    """Tell whoever started us in the background how it went."""
+    """Tell whoever started us in the background how it went, if they are still there."""
     if descriptor is not None:
         line = what if isinstance(what, str) else json.dumps(what)
-        os.write(descriptor, f"{line}\n".encode())
-        os.close(descriptor)
+        with suppress(OSError):
+            os.write(descriptor, f"{line}\n".encode())
+            os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ The shipped config.toml is read first and is the one place of every default; a u
 
 from __future__ import annotations
 
-import math
+import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,14 @@ from ..proto.profiles import IO_CLASSES, LIMITS, Profile
 SHIPPED = Path(__file__).resolve().parent.parent / "config.toml"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DAY_S = 86_400.0
+FILE_LIMIT = 1 << 20
+"""Bytes of a configuration that is read at all."""
 # Less than this starves the runner itself, which lives under the limits that its tasks inherit.
 LEAST_LIMITS = {"address_space_bytes": 64 << 20, "data_bytes": 64 << 20, "open_files": 32}
+VARIABLE = re.compile(r"[^=\0]+")
+LINE_END = b"\n"
+LIMITS_RANGE_END = 2**63 - 1
+PROCESSORS_LIMIT = 65_536
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -31,6 +37,10 @@ class Config:
 
     service_log_level: str
     service_stop_timeout_s: float
+    logs_folder: str
+    logs_rotate_bytes: int
+    logs_keep_days: int
+    logs_keep_files: int
     executors_count: int
     executors_slots: int
     executors_runner_idle_s: float
@@ -41,6 +51,7 @@ class Config:
     tasks_output_cap_bytes: int
     store_keep_for_s: float
     store_keep_finished: int
+    store_keep_events: int
     profiles: dict[str, Profile]
 
     @property
@@ -54,13 +65,33 @@ class Config:
         return self.executors_slots or max(1, 4 * (os.cpu_count() or 1) // self.executor_count)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One thing that is wrong with a file."""
+
+    line: int
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.key} {self.what}"
+
+
+class BadConfig(Refusal):
+    """A configuration that cannot be used, with all that is wrong with it where that is known."""
+
+    def __init__(self, message: str, mistakes: Sequence[Mistake] = ()) -> None:
+        super().__init__(RefusalReason.BAD_CONFIG, message, "the shipped config.toml explains every key")
+        self.mistakes = list(mistakes)
+
+
 # A check returns what is wrong with a value, or None.
 Check = Callable[[Any], str | None]
 
 
 def _number(least: float, most: float) -> Check:
     def check(value: Any) -> str | None:
-        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        good = isinstance(value, int | float) and not isinstance(value, bool)
         return None if good and least <= value <= most else f"must be a number from {least:g} to {most:g}"
 
     return check
@@ -87,13 +118,19 @@ def _path(value: Any) -> str | None:
     )
 
 
+def _path_or_none(value: Any) -> str | None:
+    return None if value == "" else _path(value) and "must be an absolute path, or empty"
+
+
 def _names(value: Any) -> str | None:
-    good = isinstance(value, list) and all(isinstance(name, str) and name and "=" not in name for name in value)
+    good = isinstance(value, list) and all(
+        isinstance(name, str) and name and not set("=\0") & set(name) for name in value
+    )
     return None if good else "must be a list of variable names"
 
 
 def _processors(value: Any) -> str | None:
-    good = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value)
+    good = isinstance(value, list) and all(type(number) is int and 0 <= number < PROCESSORS_LIMIT for number in value)
     return None if good else "must be a list of processor numbers"
 
 
@@ -102,15 +139,21 @@ def _limits(value: Any) -> str | None:
         return "must be a table of limits"
     for name, limit in value.items():
         if name not in LIMITS:
-            return f"has no limit named {name}; there are {', '.join(LIMITS)}"
+            return f"has no limit named {_shown(name)}; there are {', '.join(LIMITS)}"
         least = LEAST_LIMITS.get(name, 0)
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit < least:
+        if type(limit) is not int or not least <= limit <= LIMITS_RANGE_END:
             return f"has a bad {name}: must be a whole number, {least} or more"
     return None
 
 
 SECTIONS: dict[str, dict[str, Check]] = {
     "service": {"log_level": _one_of(*LOG_LEVELS), "stop_timeout_s": _number(0, DAY_S)},
+    "logs": {
+        "folder": _path_or_none,
+        "rotate_bytes": _whole(65_536, 1 << 40),
+        "keep_days": _whole(1, 36_500),
+        "keep_files": _whole(1, 100_000),
+    },
     "executors": {"count": _whole(0, 64), "slots": _whole(0, 1024), "runner_idle_s": _number(0.1, DAY_S)},
     "tasks": {
         "shell": _path,
@@ -119,7 +162,11 @@ SECTIONS: dict[str, dict[str, Check]] = {
         "timeout_s": _number(0, 3650 * DAY_S),
         "output_cap_bytes": _whole(65_536, 1 << 34),
     },
-    "store": {"keep_for_s": _number(60, 36_500 * DAY_S), "keep_finished": _whole(1, 100_000_000)},
+    "store": {
+        "keep_for_s": _number(60, 36_500 * DAY_S),
+        "keep_finished": _whole(1, 100_000_000),
+        "keep_events": _whole(1, 100_000_000),
+    },
 }
 PROFILE: dict[str, Check] = {
     "nice": _whole(0, 19),
@@ -139,33 +186,54 @@ def load(path: Path | None) -> Config:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    text = _text(path)
     try:
-        text = path.read_text("utf-8")
         values = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise _refusal(f"cannot read {path}: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise _refusal(f"{path}: {error}") from None
-    mistakes = [f"line {_line_of(text, where)}: {where} {what}" for where, what in _mistakes(values)]
+    except RecursionError:
+        raise BadConfig(f"{path}: it is nested too deeply") from None
+    except ValueError as error:  # of tomllib, or of a number with more digits than Python reads
+        raise BadConfig(f"{path}: {error}") from None
+    mistakes = [Mistake(line=_line_of(text, where), key=_shown(where), what=what) for where, what in _mistakes(values)]
     if mistakes:
-        raise _refusal(f"{path}: {'; '.join(mistakes)}")
+        raise BadConfig(f"{path}: {'; '.join(map(str, mistakes))}", mistakes)
     return values
 
 
-def _refusal(message: str) -> Refusal:
-    return Refusal(RefusalReason.BAD_CONFIG, message, "the shipped config.toml explains every key")
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise BadConfig(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > FILE_LIMIT:
+        raise BadConfig(f"{path}: it is larger than {FILE_LIMIT} bytes")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadConfig(f"{path}: it is not UTF-8 (line {data.count(LINE_END, 0, error.start) + 1})") from None
+
+
+def _shown(key: str) -> str:
+    """A key as it may stand in one line."""
+    return key if key.isprintable() else json.dumps(key)
 
 
 def _mistakes(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for section, content in values.items():
-        if section == "profiles" and isinstance(content, dict):
-            for name, profile in content.items():
-                yield from _profile_mistakes(name, profile)
+        if section == "profiles":
+            yield from _profiles_mistakes(content)
         elif section not in SECTIONS:
             yield section, f"is unknown; there are {', '.join(SECTIONS)}, profiles"
         else:
             yield from _table_mistakes(section, content, SECTIONS[section])
+
+
+def _profiles_mistakes(content: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(content, dict):
+        yield "profiles", "must be a table"
+        return
+    for name, profile in content.items():
+        yield from _profile_mistakes(name, profile)
 
 
 def _profile_mistakes(name: str, profile: Any) -> Iterator[tuple[str, str]]:

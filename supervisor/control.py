@@ -4,63 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .. import __version__
 from ..proto import api_pb2, api_pb2_grpc
-from ..proto.clock import SECOND_US, Clock
-from ..store import Store, executors, model, tasks
+from ..proto.clock import SECOND_US
+from ..store import executors, model, tasks
 from ..store.check import check
 from ..store.db import Db
 from .config import Config
-from .desk import Desk
-from .pool import Member, Pool
+from .parts import Parts, World
+from .pool import Member
 from .refusals import answered
 
 Context = Any
 Shutdown = Callable[[float], None]
+Reload = Callable[[], Awaitable[None]]
 
 
 class Control(api_pb2_grpc.ControlServicer):
     """Serves tsched.v1.Control; api.proto says what each method promises."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        clock: Clock,
-        config: Config,
-        desk: Desk,
-        pool: Pool,
-        state_dir: Path,
-        socket: Path,
-        shutdown: Shutdown,
-    ) -> None:
-        self._store = store
-        self._config = config
-        self._desk = desk
-        self._pool = pool
-        self._state_dir = state_dir
-        self._socket = socket
+    def __init__(self, world: World, parts: Parts, *, shutdown: Shutdown, reload: Reload) -> None:
+        self._world = world
+        self._store = world.store
+        self._config = world.config
+        self._desk = parts.desk
+        self._pool = parts.pool
         self._shutdown = shutdown
-        self._started_at_us = clock.now_us()
+        self._reload = reload
+        self._started_at_us = world.clock.now_us()
 
     @answered
     async def Status(self, request: api_pb2.StatusRequest, context: Context) -> api_pb2.StatusResponse:  # noqa: N802
         """Tell how the service is."""
         counts = await asyncio.wrap_future(self._store.read(tasks.counts))
+        paths = self._world.places.paths
         return api_pb2.StatusResponse(
             version=__version__,
             pid=os.getpid(),
             started_at_us=self._started_at_us,
-            state_dir=str(self._state_dir),
-            socket=str(self._socket),
+            state_dir=str(paths.state_dir),
+            socket=str(paths.socket),
             tasks=counts,
             executors=[_executor(member, self._config) for member in self._pool.members.values()],
             draining=self._pool.closed,
             next_due_at_us=self._desk.next_due_us,
+            managed_by=self._world.manager.name,
+            log_dir=str(self._world.log_dir or ""),
         )
 
     @answered
@@ -76,6 +68,12 @@ class Control(api_pb2_grpc.ControlServicer):
         asked = request.drain_us / SECOND_US if request.HasField("drain_us") else self._config.service_stop_timeout_s
         asyncio.get_running_loop().call_soon(self._shutdown, max(0.0, asked))
         return api_pb2.ShutdownResponse()
+
+    @answered
+    async def Reload(self, request: api_pb2.ReloadRequest, context: Context) -> api_pb2.ReloadResponse:  # noqa: N802
+        """Begin anew, if what is on disk would start."""
+        await self._reload()
+        return api_pb2.ReloadResponse()
 
 
 def _weak_marks(db: Db) -> list[model.Finding]:

@@ -5,44 +5,63 @@ One supervisor per state folder and per socket, a flock(2) each: gRPC would sile
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ..proto import endpoint
 from ..proto.errors import Refusal, RefusalReason
+from .lock import Lock
 
 UNSAFE_MODE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def prepare_state_dir(path: Path) -> int:
+def prepare_state_dir(path: Path, *, told: str = "", inherited: int | None = None) -> Lock:
     """Make the folder 0700 when it is missing, refuse it when others may write it, and take its lock.
 
-    Returns the descriptor that holds the lock. Raises Refusal STATE_DIR_UNUSABLE or ALREADY_RUNNING.
+    `told` is written into the lock. Raises Refusal STATE_DIR_UNUSABLE or ALREADY_RUNNING.
     """
     _prepare_private_dir(path, RefusalReason.STATE_DIR_UNUSABLE)
+    taken = f"a supervisor already runs on the state folder {path}"
     try:
-        return _lock(path / "lock", f"a supervisor already runs on the state folder {path}")
+        return Lock(path / "lock", taken, told=told, inherited=inherited)
     except OSError as error:
         raise _unusable(path, error, RefusalReason.STATE_DIR_UNUSABLE) from None
 
 
-def prepare_socket(path: Path) -> int:
+def check_state_dir(path: Path) -> None:
+    """Refuse what `prepare_state_dir` would refuse of a folder that is there, and touch nothing."""
+    with suppress(FileNotFoundError):
+        _check_private(path, path.lstat(), RefusalReason.STATE_DIR_UNUSABLE)
+
+
+def prepare_socket(path: Path, *, inherited: int | None = None) -> Lock:
     """Check the socket's path, take its lock, and clear a dead socket away.
 
-    Returns the descriptor that holds the lock. Raises Refusal SOCKET_UNUSABLE or ALREADY_RUNNING.
+    Raises Refusal SOCKET_UNUSABLE or ALREADY_RUNNING.
     """
     endpoint.check_socket_path(path)
     try:
-        with suppress(FileExistsError):
-            path.parent.mkdir(parents=True, mode=0o700)
-        lock = _lock(Path(f"{path}.lock"), f"a supervisor already listens on {path}")
-        _clear(path)
+        _prepare_parent(path)
+        lock = Lock(Path(f"{path}.lock"), f"a supervisor already listens on {path}", inherited=inherited)
+        try:
+            _clear(path)
+        except BaseException:
+            lock.close()
+            raise
     except OSError as error:
         raise _unusable(path, error, RefusalReason.SOCKET_UNUSABLE) from None
     return lock
+
+
+def preparing(path: Path, state_dir: Path) -> Callable[[], object]:
+    """What makes the folder of a socket when it is missing; the service's own folder is private."""
+    if path.parent == endpoint.runtime_dir(state_dir):
+        return partial(prepare_runtime_dir, state_dir)
+    return partial(_prepare_parent, path)
 
 
 def prepare_runtime_dir(state_dir: Path) -> Path:
@@ -53,6 +72,20 @@ def prepare_runtime_dir(state_dir: Path) -> Path:
     return path
 
 
+def remove_runtime_dir(state_dir: Path) -> None:
+    """Remove that folder when nothing is left in it, and the one around it where that is ours too."""
+    path = endpoint.runtime_dir(state_dir)
+    with suppress(OSError):
+        path.rmdir()
+        if path.parent.name == f"tsched-{os.getuid()}":
+            path.parent.rmdir()
+
+
+def _prepare_parent(path: Path) -> None:
+    with suppress(FileExistsError):
+        path.parent.mkdir(parents=True, mode=0o700)
+
+
 def _prepare_private_dir(path: Path, reason: RefusalReason) -> None:
     try:
         with suppress(FileExistsError):
@@ -60,6 +93,10 @@ def _prepare_private_dir(path: Path, reason: RefusalReason) -> None:
         found = path.lstat()
     except OSError as error:
         raise _unusable(path, error, reason) from None
+    _check_private(path, found, reason)
+
+
+def _check_private(path: Path, found: os.stat_result, reason: RefusalReason) -> None:
     if wrong := _mistrust(found):
         raise Refusal(reason, f"{path} {wrong}", "choose another folder, or mend this one's owner and mode")
 
@@ -74,20 +111,6 @@ def _mistrust(found: os.stat_result) -> str | None:
 
 def _unusable(path: Path, error: OSError, reason: RefusalReason) -> Refusal:
     return Refusal(reason, f"cannot use {error.filename or path}: {error.strerror}", "choose another path")
-
-
-def _lock(path: Path, taken: str) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
-        os.close(descriptor)
-        who = f" (pid {holder})" if holder else ""
-        raise Refusal(RefusalReason.ALREADY_RUNNING, taken + who, "tsched down stops it") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
 
 
 def _clear(path: Path) -> None:

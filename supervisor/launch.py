@@ -29,6 +29,7 @@ class Launched:
     process: subprocess.Popen[bytes]
     boot: dict[str, Any]
     boot_writing: int
+    stderr: log.LineReader
 
     def introduce(self) -> None:
         """Tell it. What it does from here on, a later supervisor can find out."""
@@ -65,13 +66,14 @@ class Launcher:
         boot_reading, boot_writing = os.pipe()
         with ExitStack() as unused:
             unused.callback(os.close, boot_writing)
-            process = _start_process(executor, boot_reading)
+            process, stderr = _start_process(executor, boot_reading)
             unused.pop_all()
         return Launched(
             row=self._row(executor, secret, process.pid),
             process=process,
             boot={**self._boot, "executor_id": executor, "secret": secret},
             boot_writing=boot_writing,
+            stderr=stderr,
         )
 
     def _row(self, executor: str, secret: str, pid: int) -> model.ExecutorRow:
@@ -87,14 +89,19 @@ class Launcher:
         )
 
 
-def _start_process(executor: str, boot_reading: int) -> subprocess.Popen[bytes]:
+def read_stderr(executor: str, descriptor: int) -> log.LineReader:
+    """Have what an executor writes to its stderr in our log."""
+    return log.LineReader(descriptor, lambda line: log.get(executor=executor).warning("executor_stderr", text=line))
+
+
+def _start_process(executor: str, boot_reading: int) -> tuple[subprocess.Popen[bytes], log.LineReader]:
     """Start it with its stderr in our log; the descriptor it reads who it is from is closed here in any case."""
     with ExitStack() as unused:
         unused.callback(os.close, boot_reading)
         log_reading, log_writing = os.pipe()
         unused.callback(os.close, log_writing)
-        log.LineReader(log_reading, lambda line: log.get(executor=executor).warning("executor_stderr", text=line))
-        return subprocess.Popen(
+        stderr = read_stderr(executor, log_reading)
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tsched.executor", "--boot-fd", str(boot_reading)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -103,6 +110,7 @@ def _start_process(executor: str, boot_reading: int) -> subprocess.Popen[bytes]:
             env=_environment(),
             start_new_session=True,
         )
+        return process, stderr
 
 
 def _environment() -> dict[str, str]:

@@ -1,7 +1,10 @@
-"""The service's log: structlog JSON lines on the real stderr; on a terminal it prints for people.
+"""The service's log: JSON lines on the real stderr and in files; on a terminal stderr is for people.
 
 Everything that reaches the process's stderr (gRPC's own lines, the interpreter's) goes through a pipe into the same
 log, and so does the stderr of the executors. No line ever holds a command's text or a secret.
+
+A step of a single task is a line of level debug (`step`): at a thousand tasks a second anything else would be dear.
+What went wrong with a task is a line of level info.
 """
 
 from __future__ import annotations
@@ -14,9 +17,13 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
+
+from ..proto.clock import SECOND_US, Clock, SystemClock
+from .log_files import LogFiles
 
 LINE_LIMIT = 4096
 READ_SIZE = 65_536
@@ -38,35 +45,69 @@ class Outlet:
         with suppress(OSError):
             os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
 
-    def flush(self) -> None:
-        """Nothing waits."""
+
+class Lines:
+    """Where each line goes: to the files where there are some, and to stderr."""
+
+    def __init__(self, real: Outlet) -> None:
+        self._real = real
+        self._pretty = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        self._for_people = os.isatty(real.fileno())
+        self._plain = structlog.processors.JSONRenderer()
+        self.files: LogFiles | None = None
+        self.quiet = False
+        """Whether stderr gets only what no file took, and what ends the service."""
+
+    def put(self, line: dict[str, Any]) -> None:
+        """Write a line, its values still apart."""
+        text = str(self._plain(None, "", line))
+        kept = self.files is not None and self.files.write(text, line["timestamp"][:10])
+        if not (self.quiet and kept) or line["level"] == "critical":
+            # The renderer for people takes the dictionary to pieces.
+            self._real.write(f"{self._pretty(None, '', line) if self._for_people else text}\n")
+
+    def trouble(self, wrong: str) -> None:
+        """Say once on stderr that the files take nothing, and that they do again."""
+        event = {"event": "log_files_failed", "error": wrong} if wrong else {"event": "log_files_work_again"}
+        line = _stamped(None, "", {**event, "level": "error" if wrong else "info"})
+        self._real.write(f"{self._plain(None, '', line)!s}\n")
+
+    debug = info = warning = error = critical = put
 
 
-def setup(level: str) -> Outlet:
+_clock: Clock = SystemClock()
+_steps = False
+
+
+def setup(level: str, clock: Clock | None = None) -> Lines:
     """Log from `level` on to what is stderr now, which is returned."""
+    global _clock, _steps
+    _clock, _steps = clock or _clock, level == "debug"
     real = Outlet()
-    pretty = os.isatty(real.fileno())
+    lines = Lines(real)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *_endings(pretty=pretty),
+            _stamped,
+            # Not the default one: that shows the values of local variables, commands and secrets among them.
+            structlog.processors.format_exc_info,
+            lambda _logger, _method, line: ((line,), {}),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", real)),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     faulthandler.enable(file=real.fileno())
     sys.excepthook = _log_uncaught
-    return real
+    return lines
 
 
-def _endings(*, pretty: bool) -> list[Any]:
-    if pretty:
-        # The default shows the values of local variables, where rich is installed: commands and secrets among them.
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+def _stamped(_logger: Any, _method: str, line: Any) -> Any:
+    now_us = _clock.now_us()
+    instant = datetime.fromtimestamp(now_us // SECOND_US, UTC).replace(microsecond=now_us % SECOND_US, tzinfo=None)
+    line["timestamp"] = f"{instant.isoformat(timespec='microseconds')}Z"
+    return line
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
@@ -76,6 +117,12 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -
 def get(**bound: Any) -> Any:
     """A logger with these values bound."""
     return structlog.get_logger(**bound)
+
+
+def step(event: str, **values: Any) -> None:
+    """Log one step of a task's way; costs nothing where nobody asked for level debug."""
+    if _steps:
+        get().debug(event, **values)
 
 
 class LineReader:
@@ -106,6 +153,14 @@ class LineReader:
         if line.strip():
             self._take(line[:LINE_LIMIT].decode("utf-8", "backslashreplace"))
 
+    def detach(self) -> int:
+        """Read no more; the pipe is for somebody else to read. Below zero when it has ended."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            asyncio.get_running_loop().remove_reader(descriptor)
+            self._give(self._rest)
+        return descriptor
+
     def close(self) -> None:
         """Hand over what is left and close the pipe."""
         if self._descriptor < 0:
@@ -117,7 +172,7 @@ class LineReader:
 
 
 def capture_stderr() -> Callable[[], None]:
-    """Turn what this process writes to fd 2 into log lines. Returns what undoes it.
+    """Turn what this process writes to fd 2 into log lines. Returns what undoes it, harmless when repeated.
 
     A thread reads it: whoever fills the pipe waits for room in it, and that may be the event loop.
     """
@@ -129,10 +184,13 @@ def capture_stderr() -> Callable[[], None]:
     reader.start()
 
     def release() -> None:
-        sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)
-        reader.join(RELEASE_S)
+        nonlocal saved
+        if saved >= 0:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            saved = -1
+            reader.join(RELEASE_S)
 
     return release
 

@@ -11,7 +11,8 @@ import asyncio
 import os
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,7 +22,7 @@ from ..store import Store, executors, model
 from . import durable, log
 from .background import Background
 from .config import Config
-from .launch import Launcher
+from .launch import Launcher, read_stderr
 from .session import Session
 from .settle import Settler
 
@@ -38,6 +39,7 @@ class Member:
     row: model.ExecutorRow
     pidfd: int
     process: subprocess.Popen[bytes] | None = None
+    stderr: log.LineReader | None = None
     session: Session | None = None
     leaving: bool = False
     """Takes no new work: of another version or configuration, or told to go."""
@@ -75,6 +77,7 @@ class Pool:
         launcher: Launcher,
         settler: Settler,
         background: Background,
+        executor_logs: Mapping[str, int] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -82,6 +85,7 @@ class Pool:
         self._launcher = launcher
         self._settler = settler
         self._background = background
+        self._executor_logs = dict(executor_logs or {})
         self.closed = False
         # A sweep takes children that it does not know for leftovers: nothing is started meanwhile.
         self._changing = asyncio.Lock()
@@ -91,6 +95,10 @@ class Pool:
         """Meet the executors of a former supervisor; then start those that are missing, and settle what others left."""
         rows = await asyncio.wrap_future(self._store.read(executors.present_executors))
         dead = [row for row in rows if not self._meet(row)]
+        for row in dead:
+            _reap(row.pid)
+        while self._executor_logs:
+            os.close(self._executor_logs.popitem()[1])
         self._background.spawn(self._fill())
         for row in dead:
             self._background.spawn(self._settler.settle(row, self._strike))
@@ -145,10 +153,22 @@ class Pool:
         for member in list(self.members.values()):
             await member.gone.wait()
 
+    @asynccontextmanager
+    async def undisturbed(self) -> AsyncIterator[None]:
+        """Start a child of another kind in here: outside, a sweep would take it for a leftover."""
+        async with self._changing:
+            yield
+
+    def take_logs(self) -> dict[str, int]:
+        """The descriptors of what executors write to their stderr, for whoever reads it from now on."""
+        return self._executor_logs
+
     def end(self) -> None:
         """Let go of those that are still there; they go on without us."""
         for member in self.members.values():
             member.release()
+            if member.stderr is not None and (descriptor := member.stderr.detach()) >= 0:
+                self._executor_logs[member.row.id] = descriptor
         self.members.clear()
 
     def _meet(self, row: model.ExecutorRow) -> bool:
@@ -156,7 +176,9 @@ class Pool:
         pidfd = _pidfd_of(row)
         if pidfd is None:
             return False
-        self._watch(Member(row=row, pidfd=pidfd, leaving=row.version != self._launcher.build))
+        descriptor = self._executor_logs.pop(row.id, None)
+        stderr = None if descriptor is None else read_stderr(row.id, descriptor)
+        self._watch(Member(row=row, pidfd=pidfd, leaving=row.version != self._launcher.build, stderr=stderr))
         log.get(executor=row.id).info("executor_found", pid=row.pid, version=row.version)
         return True
 
@@ -182,7 +204,7 @@ class Pool:
                 return False
             launched = self._launcher.start()
             pidfd = os.pidfd_open(launched.process.pid)
-            self._watch(Member(row=launched.row, pidfd=pidfd, process=launched.process))
+            self._watch(Member(row=launched.row, pidfd=pidfd, process=launched.process, stderr=launched.stderr))
         try:
             await durable.insist(lambda: self._store.write(partial(executors.register, row=launched.row)))
         except BaseException:
@@ -197,9 +219,7 @@ class Pool:
 
     def _died(self, member: Member) -> None:
         member.release()
-        if member.process is not None:
-            member.process.wait()
-        code = member.process.returncode if member.process else None
+        code = member.process.wait() if member.process is not None else _reap(member.row.pid)
         log.get(executor=member.row.id).info("executor_gone", pid=member.row.pid, code=code)
         self._background.spawn(self._bury(member))
         self._background.spawn(self._replace(member))
@@ -223,6 +243,14 @@ class Pool:
             ours = {member.row.pid for member in self.members.values() if member.alive}
             end = partial(procs.end_marked, executor, namespaces, own_children=True, known=ours, timeout_s=SWEEP_S)
             return await asyncio.to_thread(end)
+
+
+def _reap(pid: int) -> int | None:
+    """Take a child's exit code; None for one that is not ours (any more)."""
+    with suppress(ChildProcessError):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if ended else None
+    return None
 
 
 def _pidfd_of(row: model.ExecutorRow) -> int | None:

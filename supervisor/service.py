@@ -1,125 +1,71 @@
-"""The service as a whole: its parts wired in order, and stopped in reverse."""
+"""The service as a whole: started in order, stopped in reverse, or left to the next program in the same process."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from .. import __version__
 from ..proto import api_pb2_grpc, endpoint, link_pb2_grpc
-from ..proto.clock import SECOND_US, Clock
-from ..proto.errors import Refusal
-from ..proto.sealing import PlainSealer
+from ..proto.clock import SECOND_US
+from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import EndReason
-from ..store import Store, StoreFault, model
-from . import log
-from .alarm import WallAlarm
-from .api import Tasks
-from .background import Background
-from .config import Config
+from ..store import StoreFault
+from . import log, reload
 from .control import Control
-from .desk import Desk
-from .ends import announce
-from .launch import Launcher
-from .link import Link
-from .news import News
-from .pool import Pool
-from .retention import Retention
-from .settle import Settler
-from .taps import Taps
+from .door import Door
+from .notify import Watchdog
+from .parts import World, assemble
+from .reload import Handover
 
 SERVICES = ("tsched.v1.Tasks", "tsched.v1.Control")
 # A tree that was killed is gone within this; an executor that is idle has left within this.
 SETTLE_S = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
-    """Where the service lives."""
-
-    state_dir: Path
-    socket: Path
-    link_socket: Path
+# Calls that are being answered may take so long when the service stops, or begins anew.
+ANSWER_S = 0.2
 
 
 class Service:
     """One running supervisor."""
 
-    def __init__(self, store: Store, clock: Clock, config: Config, paths: Paths) -> None:
+    def __init__(self, world: World) -> None:
         self._loop = asyncio.get_running_loop()
-        self._config = config
-        self._paths = paths
-        self._news = News()
-        taps = Taps()
-        background = self._background = Background(self._failed)
-        self._desk = Desk(
-            store,
-            clock,
-            taps=taps,
-            news=self._news,
-            make_alarm=partial(WallAlarm, self._loop),
-            background=background,
-        )
-        self._pool = Pool(
-            store=store,
-            clock=clock,
-            config=config,
-            launcher=Launcher(clock, config, link_socket=paths.link_socket, public_socket=paths.socket),
-            settler=Settler(store, clock, self._attempt_ended),
-            background=background,
-        )
-        self._tasks = Tasks(
-            store=store,
-            sealer=PlainSealer(),
-            clock=clock,
-            config=config,
-            desk=self._desk,
-            pool=self._pool,
-            taps=taps,
-            news=self._news,
-        )
-        control = Control(
-            store=store,
-            clock=clock,
-            config=config,
-            desk=self._desk,
-            pool=self._pool,
-            state_dir=paths.state_dir,
-            socket=paths.socket,
-            shutdown=self.down,
-        )
+        self._world = world
+        self._parts = assemble(world, self._failed)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it is there; its types are not
-        self._public = _public_server(paths.socket, self._tasks, control, self._health)
-        self._private = _server(paths.link_socket)
-        link = Link(
-            store=store,
-            clock=clock,
-            desk=self._desk,
-            pool=self._pool,
-            taps=taps,
-            news=self._news,
-            background=background,
-        )
-        link_pb2_grpc.add_LinkServicer_to_server(link, self._private)
-        self._retention = Retention(store, clock, config)
+        self._control = Control(world, self._parts, shutdown=self.down, reload=self.reload)
+        places, background = world.places, self._parts.background
+        self._public = Door(places.public, self._public_server, background)
+        self._private = Door(places.link, self._private_server, background)
         self.fault: BaseException | None = None
         """What ended the service, when the disk let it down, or a bug."""
-        store.on_fault(self._hear_fault)
+        world.store.on_fault(self._hear_fault)
         self._stopping: asyncio.Task[None] | None = None
         self._ends_tasks = False
+        self._ordered: tuple[float, bool] | None = None
+        self._serving = False
+        self._reloading = False
         self._drained = asyncio.Event()
         self._stopped = asyncio.Event()
 
-    def _attempt_ended(self, end: model.Ended) -> None:
-        announce(end, self._desk, self._news)
+    def _public_server(self) -> grpc.aio.Server:
+        server = grpc.aio.server(options=endpoint.SERVER_OPTIONS)
+        api_pb2_grpc.add_TasksServicer_to_server(self._parts.tasks, server)
+        api_pb2_grpc.add_ControlServicer_to_server(self._control, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
+        return server
+
+    def _private_server(self) -> grpc.aio.Server:
+        server = grpc.aio.server(options=endpoint.SERVER_OPTIONS)
+        link_pb2_grpc.add_LinkServicer_to_server(self._parts.link, server)
+        return server
 
     def _hear_fault(self, fault: StoreFault) -> None:
         """Carry the news from the writer's thread to the loop."""
@@ -133,79 +79,129 @@ class Service:
 
     async def start(self) -> None:
         """Serve: executors first, then users."""
-        await self._pool.start()
-        await self._private.start()
-        self._desk.open()
-        await self._public.start()
-        self._retention.start()
+        parts, paths = self._parts, self._world.places.paths
+        await parts.pool.start()
+        await self._private.open()
+        parts.desk.open()
+        await self._public.open()
+        parts.retention.start()
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        log.get().info("serving", socket=str(self._paths.socket), state_dir=str(self._paths.state_dir))
+        log.get().info("serving", socket=str(paths.socket), state_dir=str(paths.state_dir))
+        watchdog = Watchdog(self._world.manager, self._world.answers)
+        parts.background.spawn(watchdog.watch(asyncio.sleep))
+        self._world.manager.ready(f"Version {__version__}, serving on {paths.socket}")
+        self._serving = True
+        self._obey()
 
     async def stopped(self) -> None:
-        """Wait until the service has stopped."""
+        """Wait until the service has stopped, or is ready to leave to the next program."""
         await self._stopped.wait()
+
+    @property
+    def handover(self) -> Handover | None:
+        """What the next program in this process is to get; None when the service has ended."""
+        if not self._reloading or self.fault is not None:
+            return None
+        return Handover(executor_logs=self._parts.pool.take_logs(), stop=self._ordered, version=__version__)
 
     def terminate(self) -> None:
         """Stop as SIGTERM asks: running tasks get the drain, then go on in their executors."""
-        self._stop(self._config.service_stop_timeout_s, end_tasks=False)
+        self.stop(self._world.config.service_stop_timeout_s, end_tasks=False)
+
+    def interrupt(self) -> None:
+        """Stop as SIGINT asks: as `down` does, with the drain of the configuration."""
+        self.down(self._world.config.service_stop_timeout_s)
 
     def down(self, drain_s: float) -> None:
         """Stop as `down` asks: running tasks get the drain, then they are ended, and everything leaves."""
-        self._stop(drain_s, end_tasks=True)
+        self.stop(drain_s, end_tasks=True)
 
-    def _stop(self, drain_s: float, *, end_tasks: bool) -> None:
-        """Begin to stop. A second time is harmless: the earlier end of the drain holds, and a `down` counts."""
+    def stop(self, drain_s: float, *, end_tasks: bool) -> None:
+        """Begin to stop. A second time is harmless: the earlier end of the drain holds, and a `down` counts.
+
+        What is asked before the service serves, or while it begins anew, is done once it serves.
+        """
+        former = self._ordered or (drain_s, end_tasks)
+        self._ordered = (min(former[0], drain_s), former[1] or end_tasks)
+        if self._serving:
+            self._obey()
+
+    def _obey(self) -> None:
+        """Stop, if that was asked for."""
+        if self._ordered is None:
+            return
+        drain_s, end_tasks = self._ordered
         log.get().info("stopping", drain_s=drain_s, end_tasks=end_tasks)
         self._ends_tasks |= end_tasks
         self._loop.call_later(drain_s, self._drained.set)
         if self._stopping is None:
-            self._stopping = self._background.spawn(self._wind_down())
+            self._world.manager.stopping("Stopping")
+            self._stopping = self._parts.background.spawn(self._wind_down())
 
     async def _wind_down(self) -> None:
-        self._tasks.draining = True
+        parts = self._parts
+        parts.tasks.draining = True
         await self._health.enter_graceful_shutdown()
-        self._retention.stop()
-        self._desk.end()
-        self._pool.close()
-        self._pool.dismiss()
-        await _first_of(self._pool.all_gone(), self._drained.wait())
+        parts.retention.stop()
+        parts.desk.end()
+        parts.pool.close()
+        parts.pool.dismiss()
+        await _first_of(parts.pool.all_gone(), self._drained.wait())
         if self._ends_tasks:
             await self._end_tasks()
-        self._pool.end()
-        self._news.ring_all()
-        await self._public.stop(grace=0.2)
-        await self._private.stop(grace=0.2)
+        parts.pool.end()
+        parts.news.ring_all()
+        await asyncio.gather(self._public.close(ANSWER_S), self._private.close(ANSWER_S))
         self._stopped.set()
 
     async def _end_tasks(self) -> None:
         """Cancel what still runs, give its trees their grace, and end the executors for certain."""
-        graces = [await self._end_task(task_id) for task_id in self._pool.running()]
+        pool = self._parts.pool
+        graces = [await self._end_task(task_id) for task_id in pool.running()]
         if graces:
-            await _within(max(graces) + SETTLE_S, self._pool.all_gone())
-        self._pool.kill()
-        await _within(SETTLE_S, self._pool.all_gone())
+            await _within(max(graces) + SETTLE_S, pool.all_gone())
+        pool.kill()
+        await _within(SETTLE_S, pool.all_gone())
 
     async def _end_task(self, task_id: str) -> float:
         with suppress(Refusal):  # it ended meanwhile
-            cancelled = await self._tasks.cancel(task_id, None, EndReason.SHUTDOWN)
+            cancelled = await self._parts.tasks.cancel(task_id, None, EndReason.SHUTDOWN)
             return cancelled.grace_us / SECOND_US
         return 0.0
 
+    def reload_soon(self) -> None:
+        """Reload as SIGHUP asks; what keeps us from it is logged."""
+        self._parts.background.spawn(self._reload_or_log())
 
-def _public_server(socket: Path, tasks: Tasks, control: Control, healths: Any) -> grpc.aio.Server:
-    server = _server(socket)
-    api_pb2_grpc.add_TasksServicer_to_server(tasks, server)
-    api_pb2_grpc.add_ControlServicer_to_server(control, server)
-    health_pb2_grpc.add_HealthServicer_to_server(healths, server)
-    reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
-    return server
+    async def _reload_or_log(self) -> None:
+        try:
+            await self.reload()
+        except Refusal as refusal:
+            log.get().error("reload_refused", reason=refusal.reason, error=refusal.message)
 
+    async def reload(self) -> None:
+        """See whether the program on disk would start, and then leave to it. Raises Refusal, and goes on as before."""
+        async with self._parts.pool.undisturbed():  # what ends leftovers takes children it does not know for some
+            await reload.preflight()
+        if self._ordered is not None:
+            raise Refusal(RefusalReason.DRAINING, "the service is stopping", "start it again afterwards")
+        if not self._reloading and self._serving:
+            self._reloading, self._serving = True, False
+            # The caller is answered first.
+            self._loop.call_soon(lambda: self._parts.background.spawn(self._step_aside()))
 
-def _server(socket: Path) -> grpc.aio.Server:
-    server = grpc.aio.server(options=endpoint.SERVER_OPTIONS)
-    server.add_insecure_port(endpoint.target(socket))
-    return server
+    async def _step_aside(self) -> None:
+        """Let go of everything but what runs. Callers come back, executors reconnect."""
+        log.get().info("reloading")
+        self._world.manager.reloading()
+        self._parts.retention.stop()
+        self._parts.desk.end()
+        self._parts.pool.close()
+        # What an executor has said and was not told to be stored, it says again.
+        await asyncio.gather(self._public.close(ANSWER_S), self._private.close(0))
+        self._parts.pool.end()
+        self._stopped.set()
 
 
 async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:

@@ -19,7 +19,7 @@ def reason_of(call, path):
 
 def test_a_missing_state_folder_is_made_for_this_user_alone(tmp_path):
     path = tmp_path / "deep" / "state"
-    os.close(folder.prepare_state_dir(path))
+    folder.prepare_state_dir(path).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
@@ -27,8 +27,8 @@ def test_the_second_on_a_state_folder_is_refused_and_told_who_is_there(tmp_path)
     held = folder.prepare_state_dir(tmp_path / "state")
     with pytest.raises(Refusal, match=f"pid {os.getpid()}"):
         folder.prepare_state_dir(tmp_path / "state")
-    os.close(held)
-    os.close(folder.prepare_state_dir(tmp_path / "state"))
+    held.close()
+    folder.prepare_state_dir(tmp_path / "state").close()
 
 
 def test_a_state_folder_that_others_may_write_or_that_is_none_is_refused(tmp_path):
@@ -45,7 +45,7 @@ def test_a_dead_socket_is_cleared_away(tmp_path):
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(str(path))
     dead.close()
-    os.close(folder.prepare_socket(path))
+    folder.prepare_socket(path).close()
     assert not path.exists()
 
 
@@ -66,11 +66,11 @@ def test_a_symlink_at_the_socket_path_is_not_followed(tmp_path):
 def test_a_socket_path_of_108_bytes_is_refused_and_one_of_107_is_not(tmp_path):
     short = tmp_path / ("s" * (107 - len(str(tmp_path)) - 1))
     assert len(str(short)) == 107
-    os.close(folder.prepare_socket(short))
+    folder.prepare_socket(short).close()
     assert reason_of(folder.prepare_socket, tmp_path / (short.name + "s")) == RefusalReason.SOCKET_UNUSABLE
 
 
 def test_the_second_on_a_socket_is_refused(tmp_path):
     held = folder.prepare_socket(tmp_path / "s.sock")
     assert reason_of(folder.prepare_socket, tmp_path / "s.sock") == RefusalReason.ALREADY_RUNNING
-    os.close(held)
+    held.close()

@@ -1,0 +1,121 @@
+"""The parts of the service, each made from what it stands on, in that order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ..proto.clock import Clock
+from ..proto.sealing import PlainSealer
+from ..store import Store, model
+from ..store.db import Db
+from .alarm import WallAlarm
+from .api import Tasks
+from .background import Background
+from .config import Config
+from .desk import Desk
+from .ends import announce
+from .launch import Launcher
+from .link import Link
+from .news import News
+from .notify import Manager
+from .places import Places
+from .pool import Pool
+from .retention import Retention
+from .settle import Settler
+from .taps import Taps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the service finds when it starts."""
+
+    store: Store
+    clock: Clock
+    config: Config
+    places: Places
+    manager: Manager
+    log_dir: Path | None = None
+    """Where log files are written."""
+    executor_logs: Mapping[str, int] = field(default_factory=dict)
+    """The stderr of executors that were here before this program was."""
+
+    async def answers(self) -> None:
+        """Wait until both writers of the store have answered; what they answer is another matter (a full disk is)."""
+        asked = [asyncio.wrap_future(ask(_nothing)) for ask in (self.store.write, self.store.write_output)]
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+def _nothing(_db: Db) -> None:
+    """Ask for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the service is made of."""
+
+    background: Background
+    news: News
+    desk: Desk
+    pool: Pool
+    tasks: Tasks
+    link: Link
+    retention: Retention
+
+
+def assemble(world: World, failed: Callable[[BaseException], None]) -> Parts:
+    """Make them all; `failed` hears of work that went wrong in the background."""
+    background, news, taps = Background(failed), News(), Taps()
+    desk = _desk(world, background, news, taps)
+    pool = _pool(world, background, lambda end: announce(end, desk, news))
+    return Parts(
+        background=background,
+        news=news,
+        desk=desk,
+        pool=pool,
+        tasks=_tasks(world, desk, pool, news, taps),
+        link=Link(
+            store=world.store,
+            clock=world.clock,
+            desk=desk,
+            pool=pool,
+            taps=taps,
+            news=news,
+            background=background,
+        ),
+        retention=Retention(world.store, world.clock, world.config),
+    )
+
+
+def _desk(world: World, background: Background, news: News, taps: Taps) -> Desk:
+    make_alarm = partial(WallAlarm, asyncio.get_running_loop())
+    return Desk(world.store, world.clock, taps=taps, news=news, make_alarm=make_alarm, background=background)
+
+
+def _pool(world: World, background: Background, ended: Callable[[model.Ended], None]) -> Pool:
+    paths = world.places.paths
+    return Pool(
+        store=world.store,
+        clock=world.clock,
+        config=world.config,
+        launcher=Launcher(world.clock, world.config, link_socket=paths.link_socket, public_socket=paths.socket),
+        settler=Settler(world.store, world.clock, ended),
+        background=background,
+        executor_logs=world.executor_logs,
+    )
+
+
+def _tasks(world: World, desk: Desk, pool: Pool, news: News, taps: Taps) -> Tasks:
+    return Tasks(
+        store=world.store,
+        sealer=PlainSealer(),
+        clock=world.clock,
+        config=world.config,
+        desk=desk,
+        pool=pool,
+        taps=taps,
+        news=news,
+    )

@@ -1,0 +1,42 @@
+"""What keeps the service from starting, found without touching anything. The other half is that this program loads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..proto import endpoint
+from ..proto.errors import Refusal
+from ..store import opening
+from . import config, folder
+from .places import Paths
+
+
+def report(config_path: Path | None, paths: Paths | None) -> dict[str, Any]:
+    """All that is wrong with the configuration, and with the folders where they are given."""
+    checks: list[Callable[[], object]] = [partial(config.load, config_path)]
+    if paths is not None:
+        checks += [
+            partial(folder.check_state_dir, paths.state_dir),
+            partial(endpoint.check_socket_path, paths.socket),
+            partial(opening.check, paths.state_dir),
+        ]
+    refusals = list(_refusals(checks))
+    mistakes = [each for refusal in refusals if isinstance(refusal, config.BadConfig) for each in refusal.mistakes]
+    return {
+        "version": __version__,
+        "config": str(config_path) if config_path else None,
+        "problems": [{"reason": each.reason, "message": each.message, "hint": each.hint} for each in refusals],
+        "mistakes": [{"line": each.line, "key": each.key, "message": each.what} for each in mistakes],
+    }
+
+
+def _refusals(checks: list[Callable[[], object]]) -> Iterator[Refusal]:
+    for check in checks:
+        try:
+            check()
+        except Refusal as refusal:
+            yield refusal
