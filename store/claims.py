@@ -30,35 +30,36 @@ __all__ = [
     "started",
 ]
 
+CLAIM_BYTES = 8 << 20
+"""What a claim may load at once; the task that reaches it is still given."""
 CORRUPT = "what is stored of this task is damaged; it was not run"
 
 
 def claim(
     db: Db, *, executor: str, queue: str, limit: int, now_us: int, corrupt: list[str] | None = None
 ) -> list[model.Claimed]:
-    """Give an executor at most `limit` ready tasks of a queue, the first first.
+    """Give an executor at most `limit` ready tasks of a queue, the first first; no more once CLAIM_BYTES are reached.
 
     A task whose payload cannot be opened is not given; it fails (corrupt_record), the next one takes its place, and its
     id goes to `corrupt`. An executor that is gone, or unknown, is given nothing.
     """
     given: list[model.Claimed] = []
     damaged: list[str] = []
-    row = db.one("executor_by_id", id=executor)
-    while row is not None and row["state"] == "present" and len(given) < limit:
-        wanted = limit - len(given)
-        taken = _take(db, executor, queue, wanted, now_us)
-        opened = [_opened(db, row, now_us) for row in taken]
-        given += [claimed for claimed in opened if claimed is not None]
-        damaged += [row["task_id"] for row, claimed in zip(taken, opened, strict=True) if claimed is None]
-        if len(taken) < wanted:
-            break
+    more = _is_present(db, executor)
+    while more and len(given) < limit and _bytes_of(given) < CLAIM_BYTES:
+        first, bad = _first_ready(db, queue, limit - len(given), CLAIM_BYTES - _bytes_of(given))
+        given += _take(db, executor, first, now_us)
+        for seq in bad.values():
+            _fail_corrupt(db, seq, now_us)
+        damaged += bad
+        more = bool(bad)
     if corrupt is not None:
         corrupt[:] = damaged  # the writer may run a command again
     return given
 
 
 def ready_count(db: Db, *, queue: str, limit: int) -> int:
-    """How many tasks of a queue are ready, counted no further than `limit`."""
+    """How many tasks of a queue are ready, counted no further than `limit` (supervisor/desk.py shares them out)."""
     (row,) = db.all("ready_count", queue=queue, limit=limit)
     return int(row["ready"])
 
@@ -135,23 +136,45 @@ def skip_ids(db: Db, *, newest: int) -> None:
     db.run("skip_attempt_ids", newest=newest)
 
 
-def _take(db: Db, executor: str, queue: str, limit: int, now_us: int) -> list[sqlite3.Row]:
-    made = db.all("claim_attempts", executor=executor, queue=queue, limit=limit, now_us=now_us)
-    if not made:
+def _is_present(db: Db, executor: str) -> bool:
+    row = db.one("executor_by_id", id=executor)
+    return row is not None and row["state"] == "present"
+
+
+def _bytes_of(claimed: Sequence[model.Claimed]) -> int:
+    return sum(len(one.payload) for one in claimed)
+
+
+def _first_ready(db: Db, queue: str, limit: int, room: int) -> tuple[list[tuple[sqlite3.Row, bytes]], dict[str, int]]:
+    """The first ready tasks with their payloads, until these fill the room; and id and seq of those damaged."""
+    good: list[tuple[sqlite3.Row, bytes]] = []
+    bad: dict[str, int] = {}
+    for row in db.each("first_ready", queue=queue, limit=limit):
+        try:
+            payload = rows.open_payload(db, row["sealed"], seq=row["seq"], revision=row["revision"])
+        except CorruptRecord:
+            bad[row["task_id"]] = row["seq"]
+            continue
+        good.append((row, payload))
+        room -= len(payload)
+        if room <= 0:
+            break
+    return good, bad
+
+
+def _take(db: Db, executor: str, first: Sequence[tuple[sqlite3.Row, bytes]], now_us: int) -> list[model.Claimed]:
+    if not first:
         return []
-    first = min(row["id"] for row in made)
-    db.run("claim_tasks", first=first)
-    return db.all("claimed_since", first=first)
+    seqs = json.dumps([row["seq"] for row, _ in first])
+    made = db.all("claim_attempts", executor=executor, seqs=seqs, now_us=now_us)
+    ids = {row["task"]: row["id"] for row in made}
+    db.run("claim_tasks", first=min(ids.values()))
+    return [_claimed(row, payload, ids[row["seq"]]) for row, payload in first]
 
 
-def _opened(db: Db, row: sqlite3.Row, now_us: int) -> model.Claimed | None:
-    try:
-        payload = rows.open_payload(db, row["sealed"], seq=row["seq"], revision=row["revision"])
-    except CorruptRecord:
-        _fail_corrupt(db, row, now_us)
-        return None
+def _claimed(row: sqlite3.Row, payload: bytes, attempt_id: int) -> model.Claimed:
     return model.Claimed(
-        attempt_id=row["id"],
+        attempt_id=attempt_id,
         number=row["number"],
         task_id=row["task_id"],
         queue=row["queue"],
@@ -165,7 +188,6 @@ def _opened(db: Db, row: sqlite3.Row, now_us: int) -> model.Claimed | None:
     )
 
 
-def _fail_corrupt(db: Db, row: sqlite3.Row, now_us: int) -> None:
-    message = rows.seal_message(db, CORRUPT, table="tasks", row=row["seq"])
-    db.run("fail_corrupt_task", seq=row["seq"], attempt_id=row["id"], now_us=now_us, message=message)
-    db.run("withdraw_attempt", attempt_id=row["id"])
+def _fail_corrupt(db: Db, seq: int, now_us: int) -> None:
+    message = rows.seal_message(db, CORRUPT, table="tasks", row=seq)
+    db.run("fail_corrupt_task", seq=seq, now_us=now_us, message=message)

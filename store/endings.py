@@ -6,9 +6,9 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from ..proto.values import AttemptState, OnLost
+from ..proto.values import AttemptState, EndReason, OnLost, TaskState
 from . import model, rows
-from .lifecycle import TaskEvent, event_after
+from .lifecycle import TASK, TaskEvent, event_after
 
 if TYPE_CHECKING:
     import sqlite3
@@ -62,30 +62,47 @@ def _live_among(db: Db, attempt_ids: Iterable[int]) -> dict[int, sqlite3.Row]:
 def _end(db: Db, ends: Sequence[End]) -> list[model.Ended]:
     db.many("end_attempt", [_attempt_columns(db, report) for _, report in ends])
     by_statement: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    ended = []
     for row, report in ends:
+        event = _event(row, report)
         task = {"seq": row["seq"], "attempt_id": report.attempt_id, "now_us": report.finished_at_us}
-        by_statement[_statement(row, report)].append(task)
+        by_statement[_statement(event, report)].append(task)
+        ended.append(_ended(row, report, event))
     for statement, tasks in by_statement.items():
         db.many(statement, tasks)
-    after = rows.tasks(db, [row["seq"] for row, _ in ends], with_payload=False)
-    return [
-        model.Ended(attempt_id=report.attempt_id, task_id=task.id, state=task.state, row=task)
-        for (_, report), task in zip(ends, after, strict=True)
-    ]
+    return ended
 
 
-def _statement(row: sqlite3.Row, report: model.FinishReport) -> str:
-    """The statement that tells the task."""
-    end = AttemptState(report.state)
-    event = event_after(
-        end,
+def _event(row: sqlite3.Row, report: model.FinishReport) -> TaskEvent:
+    return event_after(
+        AttemptState(report.state),
         on_lost=OnLost(row["on_lost"]),
         lost_before=row["lost_before"],
         cancel_requested=row["cancel_requested_at_us"] is not None,
     )
-    if end is AttemptState.LOST and event is TaskEvent.STOPPED:
-        return LOST_WHILE_STOPPING
-    return STATEMENTS[event]
+
+
+def _statement(event: TaskEvent, report: model.FinishReport) -> str:
+    """The statement that tells the task."""
+    return LOST_WHILE_STOPPING if _lost_while_stopping(event, report) else STATEMENTS[event]
+
+
+def _lost_while_stopping(event: TaskEvent, report: model.FinishReport) -> bool:
+    return event is TaskEvent.STOPPED and report.state == AttemptState.LOST
+
+
+def _ended(row: sqlite3.Row, report: model.FinishReport, event: TaskEvent) -> model.Ended:
+    return model.Ended(
+        attempt_id=report.attempt_id,
+        task_id=row["task_id"],
+        state=TASK[TaskState.RUNNING, event],
+        attempt=row["number"],
+        queue=row["queue"],
+        due_at_us=report.finished_at_us if event is TaskEvent.REQUEUE else row["due_at_us"],
+        reason=EndReason.CANCELLED if _lost_while_stopping(event, report) else report.reason,
+        exit_code=report.exit_code,
+        signal=report.signal,
+    )
 
 
 def _attempt_columns(db: Db, report: model.FinishReport) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The life cycle of tasks and attempts: state x event -> state. What is not listed is refused.
 
     scheduled, retrying --due--> ready --claim--> running --succeed--> succeeded
-                                   ^                 |-----fail------> failed       (also: lost for good, corrupt)
+                                   ^                 |-----fail------> failed       (also: lost for good)
                                    |<--give_back-----|-----stopped---> cancelled
                                    |<--requeue-------'-----hold------> held
 
@@ -38,7 +38,7 @@ class TaskEvent(StrEnum):
     GIVE_BACK = "give_back"
     """The executor returned it unstarted."""
     CORRUPT = "corrupt"
-    """What is stored of it cannot be opened."""
+    """What is stored of it cannot be opened, found when it was to be claimed."""
     CANCEL = "cancel"
     """Somebody wants it ended; a running one ends when its attempt has."""
     SUCCEED = "succeed"
@@ -94,9 +94,9 @@ TASK = MappingProxyType(
         (T.READY, TaskEvent.DEFER): T.SCHEDULED,
         (T.READY, TaskEvent.EDIT): T.READY,
         (T.READY, TaskEvent.CLAIM): T.RUNNING,
+        (T.READY, TaskEvent.CORRUPT): T.FAILED,
         (T.READY, TaskEvent.CANCEL): T.CANCELLED,
         (T.RUNNING, TaskEvent.GIVE_BACK): T.READY,
-        (T.RUNNING, TaskEvent.CORRUPT): T.FAILED,
         (T.RUNNING, TaskEvent.CANCEL): T.RUNNING,
         (T.RUNNING, TaskEvent.SUCCEED): T.SUCCEEDED,
         (T.RUNNING, TaskEvent.FAIL): T.FAILED,

@@ -213,12 +213,17 @@ class FinishReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What the end of an attempt made of its task: `state` is the task's."""
+    """What the end of an attempt made of its task: `state`, `due_at_us` and `reason` are the task's now."""
 
     attempt_id: int
     task_id: str
     state: str
-    row: TaskRow
+    attempt: int
+    queue: str
+    due_at_us: int
+    reason: str
+    exit_code: int | None
+    signal: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FOLDER = Path(__file__).parent / "queries"
+PARAMETER = re.compile(r":([a-z_]+)")
+VALUES = re.compile(r"VALUES (\([^()]*\))")
 HEADER = re.compile(r"^-- (?P<name>[a-z][a-z_]*): (?P<text>.+)$")
 
 
@@ -29,6 +31,16 @@ class Statement:
     before: frozenset[str]
     after: frozenset[str]
     text: str
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether all its parameters are those of one row of VALUES, so that there may be more of them."""
+        return VALUES.search(self.text) is not None
+
+    def of_rows(self, many: int) -> tuple[str, list[str]]:
+        """The text for so many rows at once, and the names of the values of each, in their order."""
+        head, row, tail = VALUES.split(self.text)
+        return f"{head}VALUES {', '.join([PARAMETER.sub('?', row)] * many)}{tail}", PARAMETER.findall(row)
 
 
 @cache

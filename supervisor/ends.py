@@ -11,13 +11,10 @@ from .news import News
 
 def announce(end: model.Ended, desk: Desk, news: News) -> None:
     """Log the end, wake the followers, and have the task's next attempt seen to."""
-    task = end.row
-    logger = log.get(task=end.task_id, attempt=task.attempt)
-    logger.info(
-        "attempt_ended", task_state=task.state, reason=task.reason, exit_code=task.exit_code, signal=task.signal
-    )
-    if task.state == TaskState.READY:
-        desk.ready(task.queue)
-    elif task.state in (TaskState.SCHEDULED, TaskState.RETRYING):
-        desk.scheduled(task.due_at_us)
+    logger = log.get(task=end.task_id, attempt=end.attempt)
+    logger.info("attempt_ended", task_state=end.state, reason=end.reason, exit_code=end.exit_code, signal=end.signal)
+    if end.state == TaskState.READY:
+        desk.ready(end.queue)
+    elif end.state in (TaskState.SCHEDULED, TaskState.RETRYING):
+        desk.scheduled(end.due_at_us)
     news.ring(end.task_id)

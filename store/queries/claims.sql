@@ -1,13 +1,20 @@
 -- Claims: from ready to an executor, and what becomes of it there. The fence of every write is the attempt's id.
+-- What is told of many attempts comes as rows of VALUES. `+` keeps the index of a state out of it: one is found by its key.
 
--- claim_attempts: an attempt for each of the first ready tasks of a queue, in their order
+-- first_ready: the first ready tasks of a queue, in their order, with what is needed to run them
+SELECT t.seq, t.id AS task_id, t.attempt + 1 AS number, t.queue, t.timeout_us, t.grace_us, t.due_at_us,
+    t.scheduled_for_us, t.profile, t.output_cap_bytes, p.revision, p.sealed
+FROM tasks AS t INDEXED BY tasks_ready LEFT JOIN payloads AS p ON p.task = t.seq
+WHERE t.state = 'ready' AND t.queue = :queue ORDER BY t.priority DESC, t.due_at_us, t.seq LIMIT :limit
+
+-- claim_attempts: an attempt for each of some ready tasks, in the given order
 -- from: new
 -- to: claimed
 INSERT INTO attempts (task, number, executor, state, due_at_us, claimed_at_us)
-SELECT seq, attempt + 1, :executor, 'claimed', due_at_us, :now_us
-FROM tasks INDEXED BY tasks_ready
-WHERE state = 'ready' AND queue = :queue ORDER BY priority DESC, due_at_us, seq LIMIT :limit
-RETURNING id
+SELECT t.seq, t.attempt + 1, :executor, 'claimed', t.due_at_us, :now_us
+FROM json_each(:seqs) AS given CROSS JOIN tasks AS t ON t.seq = given.value
+WHERE +t.state = 'ready'
+RETURNING id, task
 
 -- claim_tasks: the tasks of the attempts just made are running
 -- from: ready
@@ -15,12 +22,6 @@ RETURNING id
 UPDATE tasks SET state = 'running', attempt = claim.number, attempt_id = claim.id
 FROM (SELECT id, task, number FROM attempts WHERE id >= :first AND state = 'claimed') AS claim
 WHERE seq = claim.task AND +tasks.state = 'ready'
-
--- claimed_since: what an executor needs to run the attempts just made
-SELECT a.id, a.number, t.seq, t.id AS task_id, t.queue, t.timeout_us, t.grace_us, t.due_at_us, t.scheduled_for_us,
-    t.profile, t.output_cap_bytes, p.revision, p.sealed
-FROM attempts AS a JOIN tasks AS t ON t.seq = a.task LEFT JOIN payloads AS p ON p.task = t.seq
-WHERE a.id >= :first ORDER BY a.id
 
 -- skip_attempt_ids: the next attempt gets an id above this one
 UPDATE sqlite_sequence SET seq = :newest WHERE name = 'attempts' AND seq < :newest
@@ -49,8 +50,12 @@ SELECT queue FROM lane WHERE queue IS NOT NULL
 -- start_claimed: an attempt has started
 -- from: claimed
 -- to: running
-UPDATE attempts SET state = 'running', pid = :pid, start_ticks = :start_ticks, started_at_us = :started_at_us
-WHERE id = :attempt_id AND executor = :executor AND state = 'claimed'
+WITH told (attempt_id, executor, pid, start_ticks, started_at_us) AS (
+    VALUES (:attempt_id, :executor, :pid, :start_ticks, :started_at_us)
+)
+UPDATE attempts
+SET state = 'running', pid = told.pid, start_ticks = told.start_ticks, started_at_us = told.started_at_us
+FROM told WHERE attempts.id = told.attempt_id AND attempts.executor = told.executor AND +attempts.state = 'claimed'
 
 -- start_stopping: an attempt had started before it heard that it is to end
 -- from: stopping
@@ -68,8 +73,8 @@ WHERE id = :attempt_id AND executor = :executor AND finished_at_us IS NULL AND s
 UPDATE attempts SET state = 'stopping' WHERE id = :attempt_id AND state IN ('claimed', 'running')
 
 -- live_among: those of the given attempts that have not ended
-SELECT a.id, a.task AS seq, t.id AS task_id, a.state, a.executor, a.started_at_us, t.on_lost, t.grace_us,
-    t.cancel_requested_at_us,
+SELECT a.id, a.task AS seq, a.number, t.id AS task_id, a.state, a.executor, a.started_at_us, t.on_lost, t.queue,
+    t.due_at_us, t.cancel_requested_at_us,
     (SELECT count(*) FROM attempts AS l WHERE l.task = a.task AND l.state = 'lost') AS lost_before
 FROM attempts AS a JOIN tasks AS t ON t.seq = a.task AND t.attempt_id = a.id
 WHERE a.id IN (SELECT value FROM json_each(:attempt_ids)) AND a.finished_at_us IS NULL
@@ -84,31 +89,45 @@ ORDER BY a.id
 -- end_attempt: an attempt has ended; who does not know how long it stood still takes what is known here
 -- from: claimed running stopping
 -- to: succeeded failed timed_out cancelled lost
-UPDATE attempts SET state = :state, finished_at_us = :finished_at_us,
-    started_at_us = coalesce(started_at_us, :started_at_us), pid = coalesce(pid, :pid),
-    exit_code = :exit_code, signal = :signal, reason = :reason, message = :message, cpu_s = :cpu_s,
-    peak_bytes = :peak_bytes, stdout_bytes = :stdout_bytes, stderr_bytes = :stderr_bytes,
-    dropped_bytes = :dropped_bytes, leftovers = :leftovers, paused_at_us = NULL,
-    paused_us = coalesce(:paused_us, paused_us + coalesce(max(:finished_at_us - paused_at_us, 0), 0))
-WHERE id = :attempt_id AND finished_at_us IS NULL
+WITH told (
+    attempt_id, state, finished_at_us, started_at_us, pid, exit_code, signal, reason, message, cpu_s, peak_bytes,
+    stdout_bytes, stderr_bytes, dropped_bytes, leftovers, paused_us
+) AS (
+    VALUES (
+        :attempt_id, :state, :finished_at_us, :started_at_us, :pid, :exit_code, :signal, :reason, :message, :cpu_s,
+        :peak_bytes, :stdout_bytes, :stderr_bytes, :dropped_bytes, :leftovers, :paused_us
+    )
+)
+UPDATE attempts SET state = told.state, finished_at_us = told.finished_at_us,
+    started_at_us = coalesce(attempts.started_at_us, told.started_at_us), pid = coalesce(attempts.pid, told.pid),
+    exit_code = told.exit_code, signal = told.signal, reason = told.reason, message = told.message,
+    cpu_s = told.cpu_s, peak_bytes = told.peak_bytes, stdout_bytes = told.stdout_bytes,
+    stderr_bytes = told.stderr_bytes, dropped_bytes = told.dropped_bytes, leftovers = told.leftovers,
+    paused_at_us = NULL, paused_us = coalesce(
+        told.paused_us, attempts.paused_us + coalesce(max(told.finished_at_us - attempts.paused_at_us, 0), 0)
+    )
+FROM told WHERE attempts.id = told.attempt_id AND +attempts.finished_at_us IS NULL
 
 -- succeed_task: its attempt succeeded
 -- from: running
 -- to: succeeded
-UPDATE tasks SET state = 'succeeded', finished_at_us = :now_us, attempt_id = NULL
-WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+WITH told (seq, attempt_id, now_us) AS (VALUES (:seq, :attempt_id, :now_us))
+UPDATE tasks SET state = 'succeeded', finished_at_us = told.now_us, attempt_id = NULL
+FROM told WHERE tasks.seq = told.seq AND +tasks.state = 'running' AND +tasks.attempt_id = told.attempt_id
 
 -- fail_task: its attempt failed, ran out of time, or was lost for good
 -- from: running
 -- to: failed
-UPDATE tasks SET state = 'failed', finished_at_us = :now_us, attempt_id = NULL
-WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+WITH told (seq, attempt_id, now_us) AS (VALUES (:seq, :attempt_id, :now_us))
+UPDATE tasks SET state = 'failed', finished_at_us = told.now_us, attempt_id = NULL
+FROM told WHERE tasks.seq = told.seq AND +tasks.state = 'running' AND +tasks.attempt_id = told.attempt_id
 
 -- stop_task: its attempt was ended on request
 -- from: running
 -- to: cancelled
-UPDATE tasks SET state = 'cancelled', finished_at_us = :now_us, attempt_id = NULL
-WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+WITH told (seq, attempt_id, now_us) AS (VALUES (:seq, :attempt_id, :now_us))
+UPDATE tasks SET state = 'cancelled', finished_at_us = told.now_us, attempt_id = NULL
+FROM told WHERE tasks.seq = told.seq AND +tasks.state = 'running' AND +tasks.attempt_id = told.attempt_id
 
 -- stop_lost_task: its attempt was lost while it was being ended on request
 -- from: running
@@ -142,11 +161,10 @@ UPDATE tasks SET state = 'cancelled', finished_at_us = cancel_requested_at_us, r
 WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id AND cancel_requested_at_us IS NOT NULL
 
 -- fail_corrupt_task: what is stored of it cannot be opened; it is not run
--- from: running
+-- from: ready
 -- to: failed
-UPDATE tasks SET state = 'failed', finished_at_us = :now_us, reason = 'corrupt_record', message = :message,
-    attempt = attempt - 1, attempt_id = NULL
-WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
+UPDATE tasks SET state = 'failed', finished_at_us = :now_us, reason = 'corrupt_record', message = :message
+WHERE seq = :seq AND state = 'ready'
 
 -- withdraw_attempt: an attempt that never started leaves no trace
 -- from: claimed stopping

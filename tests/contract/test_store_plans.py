@@ -27,7 +27,8 @@ FEW, MANY, VERY_MANY = 1_000, 100_000, 1_000_000
 BATCH = 32
 # statement -> the index it must walk
 PLANS = {
-    "claim_attempts": "SEARCH tasks USING INDEX tasks_ready (queue=?)",
+    "first_ready": "SEARCH t USING INDEX tasks_ready (queue=?)",
+    "claim_attempts": "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)",
     "promote_due": "SEARCH tasks USING INDEX tasks_future (due_at_us<?)",
     "next_due": "SCAN tasks USING INDEX tasks_future",
     "oldest_finished": "SEARCH tasks USING INDEX tasks_finished (finished_at_us>?)",
@@ -36,7 +37,6 @@ PLANS = {
     "page_of_state": "SEARCH tasks USING INDEX tasks_by_state (state=? AND rowid<?)",
     "page_of_state_in_queue": "SEARCH tasks USING INDEX tasks_by_state (state=? AND rowid<?)",
     "claim_tasks": "SEARCH attempts USING INTEGER PRIMARY KEY (rowid>?)",
-    "claimed_since": "SEARCH a USING INTEGER PRIMARY KEY (rowid>?)",
     "live_of_executor": "SEARCH a USING INDEX attempts_live (executor=?)",
     "live_among": "SEARCH a USING INTEGER PRIMARY KEY (rowid=?)",
     "records_by_key": "SEARCH tasks USING INDEX tasks_key (key=?)",
@@ -44,7 +44,12 @@ PLANS = {
     "tasks_by_seq": "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)",
     "attempts_of_task": "SEARCH attempts USING INDEX sqlite_autoindex_attempts_1 (task=?)",
     "end_attempt": "SEARCH attempts USING INTEGER PRIMARY KEY (rowid=?)",
+    "start_claimed": "SEARCH attempts USING INTEGER PRIMARY KEY (rowid=?)",
     "succeed_task": "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)",
+    "events_after": "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)",
+    "events_of_after": "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)",
+    "oldest_events": "SCAN events",
+    "prune_events": "SEARCH events USING INTEGER PRIMARY KEY (rowid<?)",
     "chunks_after": "SEARCH chunks USING INDEX sqlite_autoindex_chunks_1 (attempt_id=? AND number>?)",
     "lengths_backwards": "SEARCH chunks USING INDEX sqlite_autoindex_chunks_1 (attempt_id=?)",
     "drop_chunks": "SEARCH chunks USING INDEX sqlite_autoindex_chunks_1 (attempt_id=?)",
@@ -75,7 +80,8 @@ def plan(connection: sqlite3.Connection, text: str) -> list[str]:
     """The steps of a statement, but not how the small set it is given is walked; versions differ on what is covering."""
     names = re.findall(r":([a-z_]+)", text)
     rows = connection.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(names, 1))
-    return [row["detail"].replace("COVERING ", "") for row in rows if "json_each" not in row["detail"]]
+    given = re.compile("json_each|given|told|CONSTANT ROW")
+    return [row["detail"].replace("COVERING ", "") for row in rows if not given.search(row["detail"])]
 
 
 class Scene:

@@ -178,9 +178,15 @@ def test_nothing_submitted_is_nothing_stored(keep: Keep) -> None:
     assert keep.submit() == []
 
 
-@pytest.mark.parametrize("name", ["get", "attempts_of", "payload", "delete", "cancel", "modify"])
+@pytest.mark.parametrize(
+    "name", ["get", "attempts_of", "payload", "delete", "cancel", "modify", "hold", "release", "retry"]
+)
 def test_a_task_that_is_not_there_is_refused_by_name(keep: Keep, name: str) -> None:
-    values = {"cancel": {"now_us": 1}, "modify": {"now_us": 1, "patch": tasks.model.Patch()}}.get(name, {})
+    values = {
+        "modify": {"now_us": 1, "patch": tasks.model.Patch()},
+        "retry": {"now_us": 1, "key": None},
+        **{changing: {"now_us": 1} for changing in ("cancel", "delete", "hold", "release")},
+    }.get(name, {})
     with pytest.raises(Refusal, match="no task ghost") as refused:
         keep.do(getattr(tasks, name), id="ghost", **values)
     assert refused.value.reason is RefusalReason.NO_SUCH_TASK

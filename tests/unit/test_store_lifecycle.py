@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from tsched.store.sql import Statement
 
 CHANGING = [statement for statement in sql.load().values() if statement.before or statement.after]
-OF_TASKS = [s for s in CHANGING if re.match(r"(UPDATE|INSERT INTO|DELETE FROM) tasks\b", s.text)]
-OF_ATTEMPTS = [s for s in CHANGING if re.match(r"(UPDATE|INSERT INTO|DELETE FROM) attempts\b", s.text)]
+OF_TASKS = [s for s in CHANGING if re.search(r"^(UPDATE|INSERT INTO|DELETE FROM) tasks\b", s.text, re.MULTILINE)]
+OF_ATTEMPTS = [s for s in CHANGING if re.search(r"^(UPDATE|INSERT INTO|DELETE FROM) attempts\b", s.text, re.MULTILINE)]
 MACHINES = [(TASK, OF_TASKS), (ATTEMPT, OF_ATTEMPTS)]
 
 # What a statement may ask for that is not the point here.
