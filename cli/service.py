@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 from ..proto.clock import SystemClock
 from ..proto.errors import EXIT_CONFLICT, EXIT_OK
+from ..proto.values import TaskState
 from . import colour, connect, console, launch, parser, views
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from ..client.client import Client
+    from ..proto import api_pb2 as api
 
 
 def _up_arguments(to: parser.Parser) -> None:
@@ -71,14 +75,22 @@ def no_arguments(to: parser.Parser) -> None:
 def _status(args: Namespace) -> int:
     with connect.connect(args) as client:
         status = client.status()
+        paused = 0 if args.json else _paused(client, status)
     if args.json:
         from ..client import as_json
 
         console.put_json(as_json.status(status))
     else:
         now_us, paint = SystemClock().now_us(), colour.painter(args)
-        console.put(views.status(status, now_us=now_us, columns=console.columns(), paint=paint))
+        console.put(views.status(status, now_us=now_us, columns=console.columns(), paused=paused, paint=paint))
     return EXIT_OK
+
+
+def _paused(client: Client, status: api.StatusResponse) -> int:
+    """How many of those that run stand still; no more run than there are places."""
+    if not status.tasks.get(TaskState.RUNNING):
+        return 0
+    return sum(task.HasField("paused_at_us") for task in client.tasks(states=[TaskState.RUNNING]))
 
 
 def _doctor(args: Namespace) -> int:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from ..client.as_json import command_line, known
 from ..proto import durations
 from ..proto.clock import SECOND_US
-from ..proto.values import EndReason, TaskState
+from ..proto.values import AttemptState, EndReason, TaskState
 from . import colour, escape, exits, table, zones
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..proto import api_pb2 as api
 
@@ -117,6 +117,9 @@ def _attempt(attempt: api.Attempt, paint: Paint) -> str:
 
 
 def _output(attempt: api.Attempt) -> str:
+    """How much it wrote, which is known at its end."""
+    if not AttemptState(attempt.state).final:
+        return ""
     text = f"stdout {attempt.stdout_bytes} bytes, stderr {attempt.stderr_bytes} bytes"
     text += f", {attempt.dropped_bytes} not kept" if attempt.dropped_bytes else ""
     died = "runner" if attempt.reason == EndReason.RUNNER_DIED else "executor"
@@ -129,21 +132,28 @@ def _instant(at_us: int | None) -> str:
     return zones.at(at_us, zones.local_or_utc()).isoformat(" ", "milliseconds")
 
 
-def status(shown: api.StatusResponse, *, now_us: int, columns: int | None, paint: Paint = str) -> str:
-    """The service at a glance."""
-    counts = [f"{count} {state}" for state, count in sorted(shown.tasks.items()) if count]
+def status(shown: api.StatusResponse, *, now_us: int, columns: int | None, paused: int = 0, paint: Paint = str) -> str:
+    """The service at a glance; `paused` of the tasks that run stand still."""
     pairs = [
         ("tsched", f"{shown.version}, supervisor {shown.pid}, up {_length(now_us - shown.started_at_us)}"),
         ("state in", shown.state_dir),
         ("socket", shown.socket),
         ("logs in", shown.log_dir),
         ("managed by", shown.managed_by),
-        ("tasks", ", ".join(counts) or "none"),
+        ("tasks", _counts(shown.tasks, paused)),
         ("next due", f"in {_length(shown.next_due_at_us - now_us)}" if shown.HasField("next_due_at_us") else ""),
         ("stopping", "yes: no new task is taken" if shown.draining else ""),
     ]
     text = table.fields([(name, value) for name, value in pairs if value], {"tasks": paint})
     return f"{text}\n\n{_executors(shown.executors, columns)}" if shown.executors else text
+
+
+def _counts(in_state: Mapping[str, int], paused: int) -> str:
+    counts = dict(in_state)
+    paused = min(paused, counts.get(TaskState.RUNNING, 0))  # they were counted a moment later
+    if paused:
+        counts |= {TaskState.RUNNING: counts[TaskState.RUNNING] - paused, colour.PAUSED: paused}
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()) if count) or "none"
 
 
 def _executors(shown: Sequence[api.ExecutorStatus], columns: int | None) -> str:

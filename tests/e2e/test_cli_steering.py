@@ -34,7 +34,7 @@ def test_a_task_is_held_released_retried_and_paused(service):
     service.cli("run", "-d", "--id", "work", "--", "sleep", "600")
     until(lambda: service.task("work")["started_at"])
     assert service.json("pause", "work")["paused_at"]
-    assert "running (paused)" in service.cli("list").text
+    assert all("running (paused)" in service.cli(*words).text for words in (["list"], ["show", "work"], ["status"]))
     assert service.json("resume", "work")["paused_at"] is None
     assert reason(service, "retry", "work") == "wrong_state"
     assert service.task("work")["attempts"][0]["paused_s"] > 0

@@ -148,6 +148,10 @@ def test_the_service_is_told_at_a_glance():
     text = views.status(status, now_us=NOW, columns=80)
     assert "managed by  systemd" in text
     assert "logs in     /var/log/x" in text
+    status.tasks["running"] = 3
+    text = views.status(status, now_us=NOW, columns=80, paused=1)
+    assert "2 ready, 2 running, 1 running (paused)\n" in text
+    assert "2 ready, 3 running (paused)\n" in views.status(status, now_us=NOW, columns=80, paused=4)
 
 
 def test_a_held_a_paused_and_a_retried_task_say_so():
