@@ -15,26 +15,29 @@ if TYPE_CHECKING:
 GAP = "  "
 NARROWEST = 6
 """No column is made narrower than this for another's sake, as long as that is possible."""
+FREE = frozenset({"ID", "NAME", "COMMAND"})
+"""Columns of people's own texts, of any length: they give way first."""
 
 
 def render(head: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None, paint: Paint | None = None) -> str:
-    """The table; with `columns`, no line is wider: the widest cells are cut."""
+    """The table; with `columns`, no line is wider: the widest cells are cut, people's own texts first."""
     cells = [list(head), *([escape.line(cell) for cell in row] for row in rows)]
     widths = [max(escape.width(row[place]) for row in cells) for place in range(len(head))]
     if columns is not None:
         room = columns - len(GAP) * (len(head) - 1)
-        for narrowest in (NARROWEST, 1):
-            _shrink(widths, room, narrowest)
+        free = [place for place, name in enumerate(head) if name in FREE]
+        for places, narrowest in ((free, NARROWEST), (range(len(head)), NARROWEST), (range(len(head)), 1)):
+            _shrink(widths, room, places, narrowest)
     painters = [(paint or {}).get(name, str) for name in head]
     return "\n".join(_line(row, widths, painters, cut=columns is not None) for row in cells)
 
 
-def _shrink(widths: list[int], room: int, narrowest: int) -> None:
-    """Take from the widest column until all fit."""
-    while sum(widths) > room and max(widths) > narrowest:
-        place = widths.index(max(widths))
-        second = max([width for other, width in enumerate(widths) if other != place], default=0)
-        widths[place] = max(narrowest, second - 1, widths[place] - (sum(widths) - room))
+def _shrink(widths: list[int], room: int, places: Sequence[int], narrowest: int) -> None:
+    """Take from the widest of these columns until all fit."""
+    while sum(widths) > room and (widest := max((widths[place] for place in places), default=0)) > narrowest:
+        place = next(place for place in places if widths[place] == widest)
+        second = max([widths[other] for other in places if other != place], default=0)
+        widths[place] = max(narrowest, second - 1, widest - (sum(widths) - room))
 
 
 def _line(row: Sequence[str], widths: Sequence[int], painters: Sequence[Callable[[str], str]], *, cut: bool) -> str:

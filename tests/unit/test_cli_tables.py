@@ -75,6 +75,14 @@ def test_a_table_is_never_wider_than_the_terminal(rows, columns):
     assert len(text.split("\n")) == len(rows) + 1
 
 
+def test_peoples_own_texts_give_way_before_what_we_say():
+    rows = [["7", "running (paused)", "n" * 40, "c" * 40]]
+    assert table.render(("ID", "STATE", "NAME", "COMMAND"), rows, 50).split("\n")[1] == (
+        "7   running (paused)  nnnnnnnnnnnn…  cccccccccccc…"
+    )
+    assert "running (paused)" not in table.render(("ID", "STATE", "NAME", "COMMAND"), rows, 30)
+
+
 def test_without_a_terminal_nothing_is_cut():
     long = "x" * 1000
     assert long in table.render(("ID", "COMMAND"), [["1", long]], None)
