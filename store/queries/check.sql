@@ -70,6 +70,26 @@ FROM payloads AS p LEFT JOIN tasks AS t ON t.seq = p.task WHERE t.seq IS NULL
 SELECT 'attempt ' || a.id AS object, 'is kept and marked as dropped' AS message
 FROM attempts AS a JOIN dropped AS d ON d.attempt_id = a.id
 
+-- check_events: the last that is told of a task is the state it is in; a claim is told of when it has started
+SELECT 'task ' || t.id AS object, 'is ' || t.state || ', the last told of it is ' || e.event || ', ' || e.state AS message
+FROM (SELECT max(id) AS id FROM events WHERE event <> 'attempt_ended' GROUP BY task) AS last
+JOIN events AS e ON e.id = last.id JOIN tasks AS t ON t.seq = e.task
+WHERE e.event = 'deleted' OR e.state <> t.state AND NOT (
+    t.state = 'running' AND e.state = 'ready'
+    AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.id = t.attempt_id AND a.started_at_us IS NULL)
+)
+
+-- check_cursor: no cursor is above the last one given
+SELECT 'cursor of events' AS object, 'is ' || newest || ', there is event ' || top AS message
+FROM (
+    SELECT ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS newest, (SELECT max(id) FROM events) AS top
+)
+WHERE top > newest
+
+-- check_paused: only what runs stands still
+SELECT 'attempt ' || id AS object, 'stands still and is ' || state AS message
+FROM attempts WHERE paused_at_us IS NOT NULL AND (finished_at_us IS NOT NULL OR started_at_us IS NULL)
+
 -- check_early: no task is ready before its time
 SELECT 'task ' || id AS object, 'is ready and due later; the clock was set back' AS message
 FROM tasks WHERE state = 'ready' AND due_at_us > :now_us

@@ -36,6 +36,9 @@ DAMAGE = {
     "check_counter": ("counter id", "UPDATE counters SET value = 2"),
     "check_payloads": ("task 3", "DELETE FROM payloads WHERE task = 3"),
     "check_dropped": ("attempt 1", "INSERT INTO dropped VALUES (1)"),
+    "check_events": ("task 3", "UPDATE events SET state = 'held' WHERE task = 3"),
+    "check_cursor": ("cursor of events", "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'events'"),
+    "check_paused": ("attempt 1", "UPDATE attempts SET paused_at_us = 5 WHERE id = 1"),
     "check_early": ("task 3", "UPDATE tasks SET due_at_us = due_at_us + 9000000 WHERE seq = 3"),
 }
 MORE_DAMAGE = {
@@ -110,6 +113,19 @@ def test_a_clock_set_back_is_a_notice_and_no_problem(keep: Keep) -> None:
     keep.clock.advance(-100)
     findings, _ = check(keep.store)
     assert [(finding.severity, finding.object) for finding in findings] == [("notice", "task 3")]
+
+
+@pytest.mark.parametrize("state", ["ready", "claimed", "running", "stopping", "held"])
+def test_what_is_told_of_a_task_fits_it_on_its_way(keep: Keep, state: str) -> None:
+    executor = keep.executor("f")
+    (claimed,) = keep.claim(executor) if state not in ("ready", "held") else (None,)
+    if state in ("running", "stopping"):
+        keep.start(executor, claimed)
+    if state == "stopping":
+        keep.do(tasks.cancel, id="3", now_us=1)
+    if state == "held":
+        keep.do(tasks.hold, id="3", now_us=1)
+    assert check(keep.store)[0] == []
 
 
 def test_output_of_a_lost_attempt_may_be_a_prefix(keep: Keep) -> None:
