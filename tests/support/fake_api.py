@@ -10,7 +10,7 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from tsched.proto import api_pb2, api_pb2_grpc
+from tsched.proto import api_pb2, api_pb2_grpc, endpoint
 from tsched.proto.errors import DOMAIN
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class FakeApi(api_pb2_grpc.TasksServicer, api_pb2_grpc.ControlServicer):
         self.socket = socket
         self.on: dict[str, Callable[[Any, Any], Any]] = {"Status": answering(api_pb2.StatusResponse())}
         self.asked: list[tuple[str, Any]] = []
-        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
+        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=endpoint.SERVER_OPTIONS)
         api_pb2_grpc.add_TasksServicer_to_server(self, self._server)
         api_pb2_grpc.add_ControlServicer_to_server(self, self._server)
         self._server.add_insecure_port(f"unix:{socket}")
