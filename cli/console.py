@@ -53,9 +53,18 @@ def put_json(value: Any) -> None:
 
     bare = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(value, ensure_ascii=not bare, allow_nan=False)
-    if not text.isprintable():
-        text = "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
-    print(text, flush=True)
+    print(text if text.isprintable() else text.translate(_JsonEscapes()), flush=True)
+
+
+class _JsonEscapes(dict[int, str]):
+    """For each character that was asked for: itself, or how JSON writes it in ASCII."""
+
+    def __missing__(self, code: int) -> str:
+        import json
+
+        character = chr(code)
+        self[code] = character if character.isprintable() else json.dumps(character)[1:-1]
+        return self[code]
 
 
 def error_of(refusal: Refusal) -> dict[str, str]:

@@ -66,14 +66,17 @@ def to_each(args: Namespace, deed: Deed[T]) -> int:
 
 def _tried(client: Client, ids: list[str], deed: Deed[T], *, as_json: bool) -> int:
     code, shown = EXIT_OK, []
-    for id in ids:  # noqa: A001 - the word of the contract
+    for place, id in enumerate(ids):  # noqa: A001 - the word of the contract
         try:
             answer = deed.do(client, id)
         except Refusal as refusal:
             code = code or refusal.exit_code
-            shown.append({"id": id, "error": console.error_of(refusal)})
+            gone = refusal.reason is RefusalReason.NO_SUPERVISOR
+            shown += [_failed(each, refusal) for each in (ids[place:] if gone else [id])]
             if not as_json:
                 console.refuse(refusal, as_json=False)
+            if gone:  # and with it whoever could be asked about the others
+                break
         else:
             shown.append(deed.plain(id, answer))
             if not as_json:
@@ -81,6 +84,10 @@ def _tried(client: Client, ids: list[str], deed: Deed[T], *, as_json: bool) -> i
     if as_json:
         console.put_json(shown)
     return code
+
+
+def _failed(id: str, refusal: Refusal) -> dict[str, Any]:  # noqa: A002 - the word of the contract
+    return {"id": id, "error": console.error_of(refusal)}
 
 
 def _put(deed: Deed[T], id: str, answer: T, *, as_json: bool) -> None:  # noqa: A002 - the word of the contract

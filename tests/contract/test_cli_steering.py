@@ -68,6 +68,15 @@ def test_a_mistake_among_several_leaves_all_alone(fake, capfd):
     assert fake.asked == []
 
 
+def test_where_nobody_answers_any_more_the_others_are_not_tried(fake, capfd):
+    fake.on["Cancel"] = in_turn(echoing, gone)
+    code, out, err = said(capfd, "cancel", "a", "b", "c")
+    assert (code, out, err.count("\n")) == (69, "a\n", 1)
+    code, out, _ = said(capfd, "cancel", "b", "c", "--json")
+    assert (code, [each["error"]["reason"] for each in json.loads(out)]) == (69, ["no_supervisor"] * 2)
+    assert [request.id for request in fake.requests("Cancel")] == ["a", "b", "b"]
+
+
 def test_a_retry_prints_the_new_id(fake, capfd):
     fake.on["Retry"] = answering(api.SubmitResponse(tasks=[api.Submitted(id="9", state="ready", due_at_us=1)]))
     assert said(capfd, "retry", "7") == (0, "9\n", "tsched: task 9 does again what task 7 did\n")
