@@ -215,8 +215,9 @@ class Attempt:
 
     def _run_s(self) -> float | None:
         """How long it ran; its time limit is over in any case."""
-        run_us = self._time.end(self._exited.mono_us if self._exited else self._now_mono_us)
-        return run_us / SECOND_US if self._exited and self.started else None
+        exited = self._exited
+        self._time.end(exited.mono_us if exited else self._now_mono_us)
+        return (exited.mono_us - exited.began_mono_us - self._time.paused_us) / SECOND_US if exited else None
 
     @property
     def _now_mono_us(self) -> int:
@@ -230,8 +231,9 @@ class Attempt:
             self._house.dropped(self)
 
     def _report(self, at_us: int) -> Finished:
-        verdict, started, exited = self.verdict, self.started, self._exited
+        verdict, exited = self.verdict, self._exited
         assert verdict, self.id  # noqa: S101
+        pid, began_at_us = self._beginning()
         return Finished(
             attempt_id=self.id,
             state=verdict.state,
@@ -239,7 +241,7 @@ class Attempt:
             signal=verdict.signal,
             reason=verdict.reason,
             message=verdict.message,
-            started_at_us=started.started_at_us if started else None,
+            started_at_us=began_at_us,
             finished_at_us=at_us,
             cpu_s=exited.cpu_s if exited else None,
             peak_bytes=exited.peak_bytes if exited else None,
@@ -247,9 +249,15 @@ class Attempt:
             stderr_bytes=self.output.lengths[Stream.ERR],
             dropped_bytes=self.output.dropped_bytes,
             leftovers=exited.leftovers if exited else 0,
-            pid=started.pid if started else None,
+            pid=pid,
             paused_us=self._time.paused_us,
         )
+
+    def _beginning(self) -> tuple[int | None, int | None]:
+        """Its pid, and since when it ran; of a quick one, and of one whose runner died, only one report tells."""
+        if self._exited:
+            return self._exited.pid, self._exited.began_at_us
+        return (self.started.pid, self.started.started_at_us) if self.started else (None, None)
 
     def _read(self, stream: int, data: bytes) -> None:
         self.output.write(stream, data)

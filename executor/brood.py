@@ -28,8 +28,8 @@ class Brood:
         self._struck: set[int] = set()
 
     def reap(self) -> None:
-        """Take the exit status of whoever has ended; `empty` tells whether nobody is left."""
-        while self._wait(os.WNOHANG):
+        """Take the exit status of whoever has ended; `empty` tells whether nobody is left, and then nobody will be."""
+        while not self.empty and self._wait(os.WNOHANG):
             pass
 
     def terminate(self) -> None:

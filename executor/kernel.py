@@ -6,6 +6,8 @@ import ctypes
 import os
 import signal
 
+SIGSET_WORDS = 16
+SFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNS = 0x00020000
@@ -37,6 +39,18 @@ def reset_signals() -> None:
 def enter_mount_namespace() -> bool:
     """A mount namespace of our own, as a mark on all we start; mounts spread as before. False without the privilege."""
     return bool(_libc.unshare(CLONE_NEWNS) == 0)
+
+
+def signal_descriptor(number: signal.Signals) -> int:
+    """Block the signal, and get a descriptor that becomes readable while it is pending (signalfd(2))."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    word, bit = divmod(number - 1, 8 * ctypes.sizeof(ctypes.c_ulong))
+    mask = (ctypes.c_ulong * SIGSET_WORDS)()
+    mask[word] = 1 << bit
+    fd = int(_libc.signalfd(-1, mask, SFD_FLAGS))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "signalfd")
+    return fd
 
 
 def _prctl(option: int, value: int) -> None:

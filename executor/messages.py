@@ -55,7 +55,7 @@ class Up(NamedTuple):
 
 
 class Started(NamedTuple):
-    """Report: the program runs, and did not before `at_us`."""
+    """Report: the program runs, and did not before `at_us`. Of one that ended at once, Exited alone tells."""
 
     attempt_id: int
     pid: int
@@ -92,12 +92,15 @@ class Paused(NamedTuple):
 class Exited(NamedTuple):
     """Report, the last of a task: its program ended at `at_us`, and nothing it started is left.
 
-    `returncode` is negative for a signal. `stopped`: an order to end came first. `leftovers`: so many processes
-    outlived the program and were killed. `peak_bytes` is unknown when it is not above what the runner itself once
-    used. `tired`: this runner should be replaced.
+    `pid` and `began_` are those of Started. `returncode` is negative for a signal. `stopped`: an order to end came
+    first. `leftovers`: so many processes outlived the program and were killed. `peak_bytes` is unknown when it is not
+    above what the runner itself once used. `tired`: this runner should be replaced.
     """
 
     attempt_id: int
+    pid: int
+    began_at_us: int
+    began_mono_us: int
     returncode: int
     at_us: int
     mono_us: int

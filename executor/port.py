@@ -7,7 +7,7 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .frames import Unpacker, pack
+from .frames import ORDERS, REPORTS, Unpacker, pack
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,7 +25,7 @@ class Port:
         self._loop = loop
         self._sock = sock
         self._hear = hear
-        self._unpacker = Unpacker()
+        self._unpacker = Unpacker(REPORTS)
         self._queue: deque[tuple[bytes, list[int]]] = deque()
         self._waits = False
         sock.setblocking(False)
@@ -34,7 +34,7 @@ class Port:
     def send(self, order: Order, descriptors: list[int] | None = None) -> None:
         """Send the order and the descriptors, which are closed here. Raises OSError when they cannot be passed on."""
         idle = not self._queue
-        self._queue.append((pack([order]), descriptors or []))
+        self._queue.append((pack(ORDERS, [order]), descriptors or []))
         try:
             if idle:
                 self._write()

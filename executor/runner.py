@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from array import array
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from ..proto.clock import SystemClock
 from ..proto.profiles import Profile
 from . import kernel, limits
 from .brood import Brood
-from .frames import Unpacker, pack
+from .frames import ORDERS, REPORTS, Unpacker, pack
 from .messages import Exited, Kill, Pause, Refused, Run, Setup, Started, Stopping, Term, Up
 from .pausing import Pausing
 from .spawn import SpawnError, spawn
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from .messages import Message, Report
 
 READ_BYTES = 65536
-MOST_DESCRIPTORS = 3
+DESCRIPTORS_BYTES = socket.CMSG_SPACE(3 * array("i").itemsize)
 TASKS_PER_RUNNER = 1000
 QUICK_MS = 2
-"""A task that ends within this time is reported once, started and ended together."""
+"""A task that ends within this time is reported once, at its end."""
 
 CLOCK = SystemClock()
 
@@ -49,14 +50,15 @@ class Port:
         self.sock = sock
         self.inbox: deque[Message] = deque()
         self.descriptors: deque[int] = deque()
-        self._unpacker = Unpacker()
+        self._unpacker = Unpacker(ORDERS)
 
     def read(self) -> None:
         """Wait for more messages. Raises EOFError."""
-        data, descriptors, _, _ = socket.recv_fds(self.sock, READ_BYTES, MOST_DESCRIPTORS)
+        data, ancillary, _, _ = self.sock.recvmsg(READ_BYTES, DESCRIPTORS_BYTES, socket.MSG_CMSG_CLOEXEC)
         if not data:
             raise EOFError
-        self.descriptors.extend(descriptors)
+        for _, _, packed in ancillary:
+            self.descriptors.extend(array("i", packed))
         self.inbox.extend(self._unpacker.feed(data))
 
     def next(self) -> Message:
@@ -67,37 +69,41 @@ class Port:
 
     def send(self, *reports: Report) -> None:
         """Report to the executor."""
-        self.sock.sendall(pack(reports))
+        self.sock.sendall(pack(REPORTS, reports))
 
 
-class Alarm:
-    """A descriptor that becomes readable when a child has ended."""
+class Ears:
+    """What a runner listens to during a task: word from its executor, and the ends of children."""
 
-    def __init__(self) -> None:
-        self.fd, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self._children = kernel.signal_descriptor(signal.SIGCHLD)
+        self._poll = select.poll()
+        for fd in (port.sock.fileno(), self._children):
+            self._poll.register(fd, select.POLLIN)
 
-    def clear(self) -> None:
-        """Forget what rang so far."""
-        os.read(self.fd, READ_BYTES)
+    def listen(self, timeout_ms: int | None) -> None:
+        """Wait for something to happen; orders are in the port's inbox then. Raises EOFError."""
+        for fd, _ in self._poll.poll(timeout_ms):
+            if fd == self._children:
+                os.read(fd, READ_BYTES)
+            else:
+                self._port.read()
 
 
 class Task:
     """One task, from its first process to its last."""
 
-    def __init__(self, port: Port, alarm: Alarm, started: Started) -> None:
+    def __init__(self, port: Port, ears: Ears, started: Started) -> None:
         self.id = started.attempt_id
         self.port = port
-        self.alarm = alarm
+        self.ears = ears
         self.brood = Brood(started.pid)
         self.stopped = self.killed = False
         self.ended: tuple[int, int] | None = None
         self.pausing = Pausing(started, CLOCK, self._send)
-        self._unsent: list[Report] = [started]
-        self._poll = select.poll()
-        for fd in (port.sock.fileno(), alarm.fd):
-            self._poll.register(fd, select.POLLIN)
+        self._started = started
+        self._told = False
 
     def see_through(self, *, tired: bool) -> None:
         """Wait for the end of the program, end what it left behind, report."""
@@ -107,7 +113,7 @@ class Task:
         while not self._over:
             self._wait(self.pausing.patience_ms)
         leftovers = self.brood.end()
-        self._send(self._exited(0 if self.killed else leftovers, tired=tired))
+        self.port.send(self._exited(0 if self.killed else leftovers, tired=tired))
 
     @property
     def _over(self) -> bool:
@@ -117,18 +123,11 @@ class Task:
 
     def _wait(self, timeout_ms: int | None) -> None:
         if not self.port.inbox:
-            self._hear(timeout_ms)
+            self.ears.listen(timeout_ms)
         while self.port.inbox:
             self._obey(self.port.inbox.popleft())
         self._reap()
         self.pausing.step()
-
-    def _hear(self, timeout_ms: int | None) -> None:
-        for fd, _ in self._poll.poll(timeout_ms):
-            if fd == self.alarm.fd:
-                self.alarm.clear()
-            else:
-                self.port.read()
 
     def _obey(self, order: Message) -> None:
         self._reap()
@@ -160,18 +159,23 @@ class Task:
         at_us, mono_us = self.ended or (CLOCK.now_us(), CLOCK.mono_us())
         code = self.brood.returncode if self.brood.returncode is not None else -int(signal.SIGKILL)
         cpu_s, peak_bytes = round(self.brood.cpu_s, 6), self.brood.peak_bytes
-        return Exited(self.id, code, at_us, mono_us, cpu_s, peak_bytes, leftovers, self.stopped, tired)
+        began = (self._started.pid, self._started.at_us, self._started.mono_us)
+        return Exited(self.id, *began, code, at_us, mono_us, cpu_s, peak_bytes, leftovers, self.stopped, tired)
 
     def _send(self, *reports: Report) -> None:
-        self.port.send(*self._unsent, *reports)
-        self._unsent.clear()
+        """Report this; before anything else, that it runs."""
+        if not self._told:
+            self._told = True
+            ticks = procs.start_ticks(self._started.pid) or 0
+            reports = (self._started._replace(start_ticks=ticks), *reports)
+        self.port.send(*reports)
 
 
 def start(order: Run, descriptors: list[int]) -> Started:
-    """Start the program. Raises SpawnError."""
+    """Start the program; when exactly, in ticks, is left open. Raises SpawnError."""
     at_us, mono_us = CLOCK.now_us(), CLOCK.mono_us()
     pid = spawn(order, *descriptors)
-    return Started(order.attempt_id, pid, procs.start_ticks(pid) or 0, at_us, mono_us)
+    return Started(order.attempt_id, pid, 0, at_us, mono_us)
 
 
 class Service:
@@ -179,7 +183,7 @@ class Service:
 
     def __init__(self, port: Port, profile: Profile) -> None:
         self.port = port
-        self.alarm = Alarm()
+        self.ears = Ears(port)
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self.cpu_limit_s = profile.limits.get("cpu_s")
         self.tasks = 0
@@ -203,7 +207,7 @@ class Service:
         finally:
             for fd in descriptors:
                 os.close(fd)
-        Task(self.port, self.alarm, started).see_through(tired=self._tired)
+        Task(self.port, self.ears, started).see_through(tired=self._tired)
 
     @property
     def _tired(self) -> bool:

@@ -41,12 +41,11 @@ class RunTime:
             self._count_pause(mono_us)
             self._arm()
 
-    def end(self, mono_us: int) -> int:
-        """It has ended; returns how long it ran."""
+    def end(self, mono_us: int) -> None:
+        """It has ended."""
         self._disarm()
         if self._stands_since_us is not None:
             self._count_pause(mono_us)
-        return mono_us - self._since_us - self.paused_us
 
     def _count_pause(self, mono_us: int) -> None:
         assert self._stands_since_us is not None  # noqa: S101 - asked before

@@ -10,7 +10,7 @@ import pytest
 
 from tsched.executor import verdict
 from tsched.executor.boot import Boot
-from tsched.executor.frames import Unpacker, pack
+from tsched.executor.frames import ORDERS, REPORTS, Codec, Unpacker, pack
 from tsched.executor.messages import Exited, Run, Started, Term
 from tsched.executor.order import mark, run_order, stdin_file
 from tsched.executor.spawn import SpawnError, explain, locate
@@ -40,17 +40,18 @@ def run(argv: list[str], cwd: str = "/", **env: str) -> Run:
     return Run(1, argv, cwd, env, 0o22, False)
 
 
-def test_messages_arrive_whole_whatever_the_pieces() -> None:
+@pytest.mark.parametrize("codec", [ORDERS, REPORTS])
+def test_messages_arrive_whole_whatever_the_pieces(codec: Codec) -> None:
     messages = [
-        run(["a", "ü\n\0"], X="1"),
+        run(["a", "ü\n\0", "\udcff"], X="1"),
         Term(1),
         Started(1, 2, 3, 4, 5),
-        Exited(1, -9, 2, 3, 0.5, None, 0, True, False),
+        Exited(1, 2, 3, 4, -9, 2, 3, 0.5, None, 0, True, False),
     ]
-    data = pack(messages[:3]) + pack(messages[3:])
-    unpacker = Unpacker()
+    data = pack(codec, messages[:3]) + pack(codec, messages[3:])
+    unpacker = Unpacker(codec)
     assert [message for byte in data for message in unpacker.feed(bytes([byte]))] == messages
-    assert Unpacker().feed(data) == messages
+    assert Unpacker(codec).feed(data) == messages
 
 
 @pytest.mark.parametrize(
