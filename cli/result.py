@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from ..proto import api_pb2 as api
 
 
+NOTES = """Its exit code is the command's own, 128+n for a signal, 1 for an end without one. With --json: the task with
+stdout and stderr as text, stdout_base64 and stderr_base64 beside them where they are not UTF-8, and gap_bytes, which
+were not kept of both."""
+
+
 @dataclass(slots=True)
 class _Kept:
     """What has been read of a task's output so far."""
@@ -29,6 +34,11 @@ class _Kept:
         self.truncated |= output.truncated
         if with_data:
             self.data[output.stream] += output.data
+
+
+def _arguments(to: parser.Parser) -> None:
+    parser.add_id(to)
+    to.epilog = NOTES
 
 
 def _result(args: Namespace) -> int:
@@ -85,4 +95,4 @@ def _lack(task: api.Task, missing: int, *, nothing: bool) -> str:
     return f"the last {missing} bytes of stdout were not kept (output cap)"
 
 
-VERBS = {"result": parser.Verb(arguments=parser.add_id, run=_result)}
+VERBS = {"result": parser.Verb(arguments=_arguments, run=_result)}

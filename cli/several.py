@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOTES = """Of several tasks each is tried; one that fails is told, and the exit code is the first failure's. With --json
+one task is answered with an object, several with a list in the order typed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed(Generic[T]):
@@ -35,6 +38,8 @@ class Deed(Generic[T]):
 
 def add_ids(to: parser.Parser) -> None:
     """The tasks that are meant, as ID... or --id ID."""
+    to.usage = f"{to.prog} [options] ID..."
+    to.epilog = NOTES
     to.add_argument("ids", nargs="*", metavar="ID", help="the task, or several")
     to.add_argument("--id", dest="id_flags", metavar="ID", action="append", help="the same as ID; may be repeated")
 
