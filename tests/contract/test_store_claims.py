@@ -131,6 +131,28 @@ def test_damaged_payloads_alone_are_gone_through_to_the_end(keep: Keep, executor
         keep.delete(str(task_id))
 
 
+def test_a_claim_loads_only_so_much_and_at_least_one(
+    keep: Keep, executor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tsched.store.claims.CLAIM_BYTES", 100)
+    keep.submit(*(keep.draft(payload=bytes(size)) for size in (500, 40, 50, 20, 1, 1)))
+    assert [[len(one.payload) for one in keep.claim(executor, 9)] for _ in range(4)] == [
+        [500],
+        [40, 50, 20],
+        [1, 1],
+        [],
+    ]
+
+
+def test_what_is_damaged_takes_no_room(keep: Keep, executor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tsched.store.claims.CLAIM_BYTES", 100)
+    keep.submit(*(keep.draft(payload=bytes(60)) for _ in range(4)))
+    keep.sql("UPDATE payloads SET sealed = x'00' WHERE task IN (1, 3)")
+    assert [one.task_id for one in keep.claim(executor, 2)] == ["2", "4"]
+    for task_id in ("1", "3"):
+        keep.delete(task_id)
+
+
 def test_a_payload_sealed_for_another_task_is_not_run(keep: Keep, executor: str) -> None:
     mine, other = keep.task(payload=b"mine"), keep.task(payload=b"other")
     keep.sql(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.keep import Keep, kept
+from support.keep import SECOND_US, START_US, Keep, kept
 from tsched.proto.values import TaskState
 from tsched.store import model, tasks
 
@@ -92,3 +92,21 @@ def test_every_state_is_counted_also_the_empty_ones(keep: Keep) -> None:
     fill(keep)
     counted = dict(keep.sql("SELECT state, count(*) FROM tasks GROUP BY state"))
     assert keep.counts() == counted
+
+
+def test_only_what_was_submitted_since_an_instant_is_shown(keep: Keep) -> None:
+    for step_s in (0, 5, -3, 9):  # the clock is set back once
+        keep.clock.advance(step_s)
+        keep.submit(keep.draft(queue="a"), keep.draft(queue="b", state="scheduled"))
+
+    def since(seconds: int, states: Sequence[str] = (), queue: str | None = None) -> list[int]:
+        since_us = START_US + seconds * SECOND_US
+        rows = keep.ask(tasks.list_page, states=states, queue=queue, before_seq=None, limit=100, since_us=since_us)
+        return [row.seq for row in rows]
+
+    assert since(3) == [8, 7, 4, 3]
+    assert since(2) == [8, 7, 6, 5, 4, 3]
+    assert since(3, queue="b") == [8, 4]
+    assert since(3, states=["ready"]) == [7, 3]
+    assert since(3, states=["scheduled"], queue="b") == [8, 4]
+    assert since(12) == []

@@ -284,3 +284,44 @@ def test_a_file_taken_away_under_the_store_is_a_fault(tmp_path: Path, deed: str)
     keep.store.on_fault(late.append)
     assert late == faults
     keep.store.close()
+
+
+def test_who_follows_hears_of_each_commit_that_changed_something_after_it_is_durable(keep: Keep) -> None:
+    heard: list[int] = []
+    stop = keep.store.on_commit(lambda: heard.append(keep.ask(tasks.counts)["ready"]))
+    keep.task()
+    keep.do(tasks.counts)
+    keep.do(tasks.promote, now_us=keep.clock.us)
+    keep.task()
+    keep.do(tasks.counts)  # by then the commit before was told of
+    assert heard == [1, 2]
+    stop()
+    stop()
+    keep.task()
+    keep.do(tasks.counts)
+    assert heard == [1, 2]
+
+
+def test_a_group_is_one_commit_to_hear_of(keep: Keep) -> None:
+    heard: list[int] = []
+    keep.store.on_commit(lambda: heard.append(1))
+    with together(keep) as futures:
+        futures += [keep.store.write(submission(keep)) for _ in range(9)]
+    keep.do(tasks.counts)
+    assert heard == [1]
+
+
+def test_a_follower_that_fails_is_not_called_again_and_harms_nobody(
+    keep: Keep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[int] = []
+
+    def fail() -> None:
+        heard.append(1)
+        raise RuntimeError("the follower is broken")
+
+    keep.store.on_commit(fail)
+    for _ in range(3):
+        keep.task()
+    assert heard == [1]
+    assert "the follower is broken" in capsys.readouterr().err

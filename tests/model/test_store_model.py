@@ -1,7 +1,8 @@
 """Whatever happens in whatever order: the store and a plain model of it agree, and every invariant holds (P2, P4, P5).
 
 The model is what the words say: a task is ready, running, ended; a claim takes the first; the first end counts; a lost
-attempt does what its task asked for. The store is a real one, on disk, reopened now and then.
+attempt does what its task asked for. The store is a real one, on disk, reopened now and then. Who only hears the
+events knows the same states.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from support.keep import Keep, chunk, finish_report, start_report
 from tsched.proto.errors import Refusal, RefusalReason
 from tsched.proto.values import LOST_LIMIT
-from tsched.store import claims, executors, model, output, tasks
+from tsched.store import claims, events, executors, model, output, retention, tasks
 
 QUEUES = ("a", "b")
 FINAL = ("succeeded", "failed", "cancelled")
@@ -40,6 +41,7 @@ class Task:
     on_lost: str
     payload: bytes
     draft: model.Draft
+    retry_of: str | None = None
     attempts: list[str] = field(default_factory=list)
     live: Attempt | None = None
     cancel: bool = False
@@ -58,6 +60,16 @@ class Attempt:
     claimed: model.Claimed
     executor: str
     started: bool = False
+    paused: bool = False
+
+
+@dataclass
+class Heard:
+    """What who follows the events knows of a task."""
+
+    state: str
+    attempt: int = 0
+    paused: bool = False
 
 
 def some_task(machine: StoreMachine) -> bool:
@@ -79,6 +91,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.ended: list[tuple[str, model.Claimed]] = []
         self.names = 0
         self.numbers = 0
+        self.cursor = 0
+        self.heard: dict[str, Heard] = {}
         self.executors = [self.new_executor(), self.new_executor()]
         for on_lost in ("retry", "hold"):
             self.submit(many=2, queue="a", priority=0, delay_us=0, on_lost=on_lost, named=False)
@@ -118,8 +132,11 @@ class StoreMachine(RuleBasedStateMachine):
         delay_us=st.sampled_from([0, 0, 5, 50]),
         on_lost=st.sampled_from(["fail", "retry", "hold"]),
         named=st.booleans(),
+        held=st.booleans(),
     )
-    def submit(self, *, many: int, queue: str, priority: int, delay_us: int, on_lost: str, named: bool) -> None:
+    def submit(
+        self, *, many: int, queue: str, priority: int, delay_us: int, on_lost: str, named: bool, held: bool = False
+    ) -> None:
         drafts = [
             self.keep.draft(
                 queue=queue,
@@ -127,6 +144,7 @@ class StoreMachine(RuleBasedStateMachine):
                 due_at_us=self.now_us + delay_us,
                 state="scheduled" if delay_us else "ready",
                 on_lost=on_lost,
+                hold=held,
             )
             for _ in range(many)
         ]
@@ -143,7 +161,7 @@ class StoreMachine(RuleBasedStateMachine):
                 queue=draft.queue,
                 priority=draft.priority,
                 due_at_us=draft.due_at_us,
-                state=draft.state,
+                state="held" if draft.hold else draft.state,
                 on_lost=draft.on_lost,
                 payload=draft.payload,
                 draft=draft,
@@ -153,7 +171,10 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def submit_again(self, data: st.DataObject) -> None:
         task = self.pick(data)
-        (answer,) = self.keep.submit(task.draft)
+        if task.retry_of is None:
+            (answer,) = self.keep.submit(task.draft)
+        else:
+            answer = self.keep.do(tasks.retry, id=task.retry_of, key=task.draft.key, now_us=self.now_us)
         assert (answer.existed, answer.id, answer.state) == (True, task.id, task.state)
 
     @precondition(some_task)
@@ -168,7 +189,11 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(step_us=st.sampled_from([1, 5, 60]))
     def let_time_pass(self, step_us: int) -> None:
         self.keep.clock.us += step_us
-        due = [task for task in self.tasks.values() if task.state == "scheduled" and task.due_at_us <= self.now_us]
+        due = [
+            task
+            for task in self.tasks.values()
+            if task.state in ("scheduled", "retrying") and task.due_at_us <= self.now_us
+        ]
         assert self.keep.do(tasks.promote, now_us=self.now_us) == len(due)
         for task in due:
             task.state = "ready"
@@ -295,8 +320,63 @@ class StoreMachine(RuleBasedStateMachine):
         task.payload = b"new" if new else task.payload
         if patch.due_at_us is not None:
             task.due_at_us = patch.due_at_us
-            if task.state != "held":
-                task.state = "scheduled" if delay_us else "ready"
+            if not delay_us and task.state != "held":
+                task.state = "ready"
+            elif task.state in ("scheduled", "ready"):
+                task.state = "scheduled"
+
+    @precondition(some_task)
+    @rule(data=st.data())
+    def hold(self, data: st.DataObject) -> None:
+        task = self.pick(data)
+        if task.state in (*FINAL, "running"):
+            self.refused(task, tasks.hold, now_us=self.now_us)
+            return
+        assert self.keep.do(tasks.hold, id=task.id, now_us=self.now_us).state == "held"
+        task.state = "held"
+
+    @precondition(lambda self: some_task(self) and any(task.state == "held" for task in self.tasks.values()))
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        task = self.pick(data)
+        if task.state != "held":
+            self.refused(task, tasks.release, now_us=self.now_us)
+            return
+        later = "retrying" if task.attempts else "scheduled"
+        task.state = "ready" if task.due_at_us <= self.now_us else later
+        assert self.keep.do(tasks.release, id=task.id, now_us=self.now_us).state == task.state
+
+    @precondition(lambda self: some_task(self) and any(task.state in FINAL for task in self.tasks.values()))
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        task = self.pick(data)
+        stand_in = self.keep.draft()
+        if task.state not in FINAL:
+            self.refused(task, tasks.retry, key=stand_in.key, now_us=self.now_us)
+            return
+        answer = self.keep.do(tasks.retry, id=task.id, key=stand_in.key, now_us=self.now_us)
+        self.numbers += 1
+        assert (answer.existed, answer.id) == (False, str(self.numbers))
+        self.tasks[answer.id] = Task(
+            seq=answer.seq,
+            id=answer.id,
+            queue=task.queue,
+            priority=task.priority,
+            due_at_us=self.now_us,
+            state="ready",
+            on_lost=task.on_lost,
+            payload=task.payload,
+            draft=stand_in,
+            retry_of=task.id,
+        )
+
+    @precondition(some_live)
+    @rule(data=st.data(), on=st.booleans())
+    def pause(self, data: st.DataObject, on: bool) -> None:
+        _, live = self.pick_live(data)
+        self.keep.pause("somebody", live.claimed, on=not on)
+        self.keep.pause(live.executor, live.claimed, on=on)
+        live.paused = on and live.started
 
     @precondition(some_task)
     @rule(data=st.data())
@@ -319,6 +399,12 @@ class StoreMachine(RuleBasedStateMachine):
         for gone in finished - kept:
             del self.tasks[gone]
 
+    @rule(keep=st.integers(0, 9))
+    def forget_events(self, keep: int) -> None:
+        before = self.keep.ask(events.bounds)
+        gone = self.keep.do(retention.prune_events, before_us=0, keep=keep)
+        assert gone == max(0, before.newest - before.oldest + 1 - keep)
+
     @rule()
     def reopen(self) -> None:
         self.keep.reopen()
@@ -338,6 +424,41 @@ class StoreMachine(RuleBasedStateMachine):
             assert (row.payload, row.reason) == (task.payload, "" if task.live else task.reason)
             assert row.attempt == len(task.attempts) + bool(task.live)
             assert row.attempt_id == (task.live.claimed.attempt_id if task.live else None)
+            assert row.retry_of == task.retry_of
+            assert (row.paused_at_us is not None) == bool(task.live and task.live.paused)
+
+    @invariant()
+    def who_hears_the_events_knows_the_same(self) -> None:
+        if not hasattr(self, "keep"):
+            return
+        for event in self.keep.events(after=self.cursor):
+            assert event.cursor > self.cursor
+            assert event.at_us <= self.now_us
+            self.cursor = event.cursor
+            self.hear(event)
+        assert self.keep.ask(events.bounds).newest == self.cursor
+        assert set(self.heard) == set(self.tasks)
+        for task in self.tasks.values():
+            heard = self.heard[task.id]
+            told = task.live is None or task.live.started or task.cancel
+            assert heard.state == (task.state if told else "ready")
+            assert heard.paused == bool(task.live and task.live.paused)
+            assert heard.attempt == len(task.attempts) + bool(task.live and (task.live.started or task.cancel))
+
+    def hear(self, event: model.EventRow) -> None:
+        """What an event tells."""
+        if event.event == "deleted":
+            del self.heard[event.task]
+        elif event.event == "submitted":
+            assert event.task not in self.heard
+            self.heard[event.task] = Heard(event.state)
+        elif event.event == "attempt_ended":
+            self.heard[event.task].paused = False
+            assert event.reason
+        else:
+            assert event.state == event.event or event.event in ("started", "stopping", "modified", "paused", "resumed")
+            paused = {"paused": True, "resumed": False}.get(event.event, self.heard[event.task].paused)
+            self.heard[event.task] = Heard(event.state, event.attempt, paused and event.state == "running")
 
     @invariant()
     def the_store_is_sound(self) -> None:
