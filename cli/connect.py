@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..proto import endpoint
+from ..proto import endpoint, presence
 from ..proto.errors import Refusal, RefusalReason
 from . import console
 
@@ -50,20 +50,54 @@ def may_start(args: Namespace) -> bool:
 
 def connect(args: Namespace) -> Client:
     """A client of the running supervisor. Raises Refusal NO_SUPERVISOR or SOCKET_UNUSABLE."""
-    path = socket_path(args)
-    if not listening(path):
+    path = way(args)
+    if not there(path, args):
         raise _nobody(path, args)
     return _client(path)
 
 
-def connect_or_start(args: Namespace, *, remark: str = "") -> Client:
-    """A client of the supervisor, started when none runs and that is expected; `remark` is said with it."""
-    path = socket_path(args)
-    if not listening(path):
+def connect_or_start(args: Namespace, *, lasting: bool = False) -> Client:
+    """A client of the supervisor, started when none runs and that is expected.
+
+    `lasting`: it is wanted for what is due later; where a reboot would end that, it is said, once.
+    """
+    path = way(args)
+    if not there(path, args):
         if not may_start(args):
             raise _nobody(path, args)
-        _start(args, path, remark)
+        _start(args, path, lasting=lasting)
+    if lasting:
+        from . import reboot
+
+        reboot.warn_once(args)
     return _client(path)
+
+
+def way(args: Namespace) -> Path:
+    """The socket to go to: that which is meant, or where the one who holds the state folder says that it listens.
+
+    The two differ where the service was started with another environment, by systemd or in a session that is over.
+    """
+    path = socket_path(args)
+    if not _by_state_dir(args) or presence.accepts(path):
+        return path
+    holding = presence.holder(presence.state_lock(state_dir(args)))
+    return Path(holding.told) if holding and holding.told else path
+
+
+def there(path: Path, args: Namespace) -> bool:
+    """Whether somebody listens; one who holds the lock and does not yet is waited for: it starts, or begins anew."""
+    return listening(path) or presence.await_return(path, _locks(path, args), START_S)
+
+
+def _by_state_dir(args: Namespace) -> bool:
+    """Whether the socket follows from the state folder alone."""
+    return not args.socket and bool(args.state_dir or not os.environ.get("TSCHED_SOCKET"))
+
+
+def _locks(path: Path, args: Namespace) -> list[Path]:
+    locks = [presence.socket_lock(path)]
+    return [*locks, presence.state_lock(state_dir(args))] if _by_state_dir(args) else locks
 
 
 def _client(path: Path) -> Client:
@@ -72,8 +106,8 @@ def _client(path: Path) -> Client:
     return Client(path)
 
 
-def _start(args: Namespace, path: Path, remark: str) -> None:
-    from . import launch
+def _start(args: Namespace, path: Path, *, lasting: bool) -> None:
+    from . import launch, reboot
 
     try:
         started = launch.detached(state_dir(args), path)
@@ -82,6 +116,7 @@ def _start(args: Namespace, path: Path, remark: str) -> None:
             raise
         _await_other(path, refusal)
     else:
+        remark = reboot.at_start(args) if lasting else ""
         console.say(f"started a supervisor (pid {started.pid}, state in {started.state_dir}){remark}")
 
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from ..proto import managed
 from ..proto.errors import Refusal, RefusalReason
 from . import console
 
 READY_S = 120.0
 """A supervisor says `ready` within this time, a migration of its store included."""
 LOG_NAME = "supervisor.log"
+"""What a supervisor in the background writes before its log files are open, and what a crash prints."""
+LOG_DIR_NAME = "logs"
 SHOWN_LINES = 5
 SHOWN_BYTES = 4096
 ANSWER_LIMIT = 65_536
@@ -32,13 +35,22 @@ class Started:
     socket: Path
 
 
-def command(state_dir: Path, socket: Path, config: Path | None) -> list[str]:
-    """The words that start a supervisor."""
+def program() -> list[str]:
+    """The words that run the supervisor's program."""
+    return [sys.executable, "-P", "-m", "tsched.supervisor"]
+
+
+def configured(config: Path | None) -> list[str]:
+    """The words that name a configuration, if one is named."""
     named = os.environ.get("TSCHED_CONFIG")
     if config is None and named:
         config = Path(named).absolute()  # a background supervisor stands elsewhere
-    words = [sys.executable, "-P", "-m", "tsched.supervisor", "--state-dir", str(state_dir), "--socket", str(socket)]
-    return words + (["--config", str(config)] if config else [])
+    return ["--config", str(config)] if config else []
+
+
+def command(state_dir: Path, socket: Path, config: Path | None) -> list[str]:
+    """The words that start a supervisor."""
+    return [*program(), "--state-dir", str(state_dir), "--socket", str(socket), *configured(config)]
 
 
 def in_place(state_dir: Path, socket: Path, config: Path | None) -> NoReturn:
@@ -53,11 +65,12 @@ def detached(state_dir: Path, socket: Path, config: Path | None = None) -> Start
     read, write = os.pipe()
     try:
         process = subprocess.Popen(
-            [*command(state_dir, socket, config), "--ready-fd", str(write)],
+            [*command(state_dir, socket, config), "--log-dir", str(state_dir / LOG_DIR_NAME), "--ready-fd", str(write)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd="/",
+            env={name: value for name, value in os.environ.items() if name not in managed.VARIABLES},
             pass_fds=[write],
             start_new_session=True,
         )

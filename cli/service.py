@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 def _up_arguments(to: parser.Parser) -> None:
     to.add_argument("-d", "--detach", action="store_true", help="in the background; returns when it is ready")
     to.add_argument("--config", metavar="FILE", type=parser.path, help="configuration (TSCHED_CONFIG)")
+    to.add_argument(
+        "--replace",
+        action="store_true",
+        help="have a running one begin anew in its own process, with the program and configuration on disk",
+    )
 
 
 def _up(args: Namespace) -> int:
+    if args.replace and connect.there(connect.way(args), args):
+        return _replace(args)
     state_dir, socket = connect.state_dir(args), connect.socket_path(args)
     if not args.detach:
         launch.in_place(state_dir, socket, args.config)
@@ -33,6 +40,17 @@ def _up(args: Namespace) -> int:
         console.put_json({"pid": started.pid, "state_dir": str(state_dir), "socket": str(socket)})
     else:
         console.put(f"supervisor {started.pid} is ready on {socket}, state in {state_dir}")
+    return EXIT_OK
+
+
+def _replace(args: Namespace) -> int:
+    from . import anew
+
+    with connect.connect(args) as client:
+        renewed = anew.renew(client)
+    if args.config is not None:
+        console.say("--config was not heeded: a service that begins anew keeps the words it was started with")
+    anew.put(renewed, as_json=args.json)
     return EXIT_OK
 
 

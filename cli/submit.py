@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..client.following import Event
     from ..proto import api_pb2 as api
 
-UNGUARDED = "; it will not survive a logout or reboot, for no service is installed"
-
 RUN_NOTES = """The exit code is the command's own, 128+n for a signal, 1 for an end without one. The first Ctrl-C asks
 the task to stop, the second kills it, the third leaves it alone. What is piped or redirected to stdin goes to the
 task; an idle pipe that nobody writes to does not (--stdin - waits for it, < /dev/null gives none)."""
@@ -164,7 +162,7 @@ def _schedule(args: Namespace) -> int:
     asked = spec.build(args, data=None if args.stdin is None else stdin.named(args.stdin))
     for field, value_us in due.items():
         setattr(asked, field, value_us)
-    with connect.connect_or_start(args, remark=UNGUARDED) as client:
+    with connect.connect_or_start(args, lasting=True) as client:
         submitted = client.submit([asked])[0]
     held = submitted.state == TaskState.HELD
     if held:

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from ..proto import api_pb2 as api
-from ..proto import endpoint
+from ..proto import endpoint, presence
 from ..proto.api_pb2_grpc import ControlStub, TasksStub
 from ..proto.clock import SECOND_US, SystemClock
 from ..proto.errors import Refusal, RefusalReason
@@ -27,6 +27,8 @@ T = TypeVar("T")
 ANSWER_S = 30.0
 """Longest wait for an answer that needs no work; a supervisor that takes longer is stuck."""
 SUBMIT_S = 120.0
+RELOAD_S = 90.0
+"""Longest wait for a supervisor that looks whether what is on disk would start."""
 RETURN_S = 10.0
 """How long a submission waits for a supervisor that went away before it answered."""
 PAUSE_S = 0.05
@@ -201,6 +203,10 @@ class Client:
         findings: api.DoctorResponse = self._ask(self._control.Doctor, api.DoctorRequest(), timeout=None)
         return findings
 
+    def reload(self) -> None:
+        """Begin anew; answered before it begins. Raises Refusal when what is on disk would not start."""
+        self._ask(self._control.Reload, api.ReloadRequest(), timeout=RELOAD_S)
+
     def shutdown(self, *, drain_us: int | None = None) -> None:
         """Begin to stop; answered at once."""
         self._ask(self._control.Shutdown, api.ShutdownRequest(drain_us=drain_us))
@@ -208,16 +214,37 @@ class Client:
     # Calls.
 
     def _ask(self, method: Any, request: Any, *, timeout: float | None = ANSWER_S, wait_for_ready: bool = False) -> Any:
+        check_size(request)
         with self._refusing():
-            return method(request, timeout=timeout, wait_for_ready=wait_for_ready)
+            try:
+                return method(request, timeout=timeout, wait_for_ready=wait_for_ready)
+            except grpc.RpcError as error:
+                if not self._returns(error):
+                    raise
+                return method(request, timeout=timeout, wait_for_ready=True)
 
     def _stream(self, method: Any, request: Any, *, timeout_s: float | None = None) -> Iterator[Any]:
+        check_size(request)
         with self._refusing():
-            call = method(request, timeout=timeout_s)
             try:
-                yield from call
+                first = next(call := method(request, timeout=timeout_s), None)
+            except grpc.RpcError as error:
+                if not self._returns(error):
+                    raise
+                first = next(call := method(request, timeout=timeout_s, wait_for_ready=True), None)
+            try:
+                if first is not None:
+                    yield first
+                    yield from call
             finally:
                 call.cancel()  # a reader who leaves early ends the call; one who read to its end changes nothing
+
+    def _returns(self, error: grpc.RpcError) -> bool:
+        """Whether the connection broke because the supervisor begins anew; then it is there again."""
+        lock = presence.socket_lock(self.socket)
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED or not broken(refusal_of(error, self.socket)):
+            return False
+        return presence.holder(lock) is not None and presence.await_return(self.socket, [lock], RETURN_S)
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -225,6 +252,15 @@ class Client:
             yield
         except grpc.RpcError as error:
             raise refusal_of(error, self.socket) from error
+
+
+def check_size(request: Any) -> None:
+    """Raises Refusal TOO_LARGE for what no supervisor would take."""
+    size = request.ByteSize()
+    if size > endpoint.MESSAGE_LIMIT:
+        message = f"the request is {size} bytes long, at most {endpoint.MESSAGE_LIMIT} can be sent"
+        hint = "ask for fewer tasks at a time, and put data into a file"
+        raise Refusal(RefusalReason.TOO_LARGE, message, hint)
 
 
 def late(ids: Iterable[str]) -> Refusal:

@@ -17,7 +17,8 @@ from .places import Paths
 
 def report(config_path: Path | None, paths: Paths | None) -> dict[str, Any]:
     """All that is wrong with the configuration, and with the folders where they are given."""
-    checks: list[Callable[[], object]] = [partial(config.load, config_path)]
+    loaded: list[config.Config] = []
+    checks: list[Callable[[], object]] = [lambda: loaded.append(config.load(config_path))]
     if paths is not None:
         checks += [
             partial(folder.check_state_dir, paths.state_dir),
@@ -29,6 +30,7 @@ def report(config_path: Path | None, paths: Paths | None) -> dict[str, Any]:
     return {
         "version": __version__,
         "config": str(config_path) if config_path else None,
+        "stop_timeout_s": loaded[0].service_stop_timeout_s if loaded else None,
         "problems": [{"reason": each.reason, "message": each.message, "hint": each.hint} for each in refusals],
         "mistakes": [{"line": each.line, "key": each.key, "message": each.what} for each in mistakes],
     }

@@ -29,6 +29,8 @@ SERVICES = ("tsched.v1.Tasks", "tsched.v1.Control")
 SETTLE_S = 3.0
 # Calls that are being answered may take so long when the service stops, or begins anew.
 ANSWER_S = 0.2
+# An executor's stream has no end: it is cut, but not so abruptly that gRPC calls it an error.
+CUT_S = 0.05
 
 
 class Service:
@@ -199,7 +201,7 @@ class Service:
         self._parts.desk.end()
         self._parts.pool.close()
         # What an executor has said and was not told to be stored, it says again.
-        await asyncio.gather(self._public.close(ANSWER_S), self._private.close(0))
+        await asyncio.gather(self._public.close(ANSWER_S), self._private.close(CUT_S))
         self._parts.pool.end()
         self._stopped.set()
 
