@@ -122,13 +122,13 @@ def _fill_nothing(_task: api.TaskSpec, _item: str) -> None:
 
 
 def packed(common: api.TaskSpec, tasks: Iterable[api.TaskSpec], limit_bytes: int) -> Iterator[list[api.TaskSpec]]:
-    """The tasks in as few messages of at most that length as hold them."""
+    """The tasks in as few messages as hold them, each of at most that length and no more tasks than are taken."""
     room = limit_bytes - SLACK_BYTES - common.ByteSize()
     batch: list[api.TaskSpec] = []
     used = 0
     for task in tasks:
         size = task.ByteSize() + TASK_BYTES
-        if batch and used + size > room:
+        if batch and (used + size > room or len(batch) == checks.TASKS_LIMIT):
             yield batch
             batch, used = [], 0
         batch.append(task)

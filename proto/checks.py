@@ -25,6 +25,8 @@ ENVIRONMENT_LIMIT = 1024 * 1024
 """Both together stay under the 2 MiB that execve(2) takes with a usual stack limit."""
 STDIN_LIMIT = 4 * 1024 * 1024
 """With command and environment this stays under the largest message (endpoint.MESSAGE_LIMIT)."""
+TASKS_LIMIT = 10_000
+"""In one submission: its answer fits into a message too, and storing it keeps nobody waiting for long."""
 PATH_LIMIT = 4096
 NAME_LIMIT = 1024
 AHEAD_LIMIT_US = 100 * YEAR_US
@@ -66,6 +68,14 @@ def check_reference(id: str) -> str:  # noqa: A002 - it is called id everywhere
     if not _ID.fullmatch(id):
         raise Refusal(RefusalReason.BAD_ID, f"not an id: {quoted(id)}", _ID_HINT)
     return id
+
+
+def check_task_count(count: int) -> int:
+    """How many tasks a submission may have."""
+    if count > TASKS_LIMIT:
+        message = f"{count} tasks are submitted at once, at most {TASKS_LIMIT} are taken"
+        raise Refusal(RefusalReason.TOO_LARGE, message, "submit fewer tasks at a time")
+    return count
 
 
 def check_command(shell: str | None, args: Sequence[str] | None) -> None:

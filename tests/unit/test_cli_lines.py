@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.service import TSCHED
 from tsched.cli import batch, lines
 from tsched.proto import api_pb2 as api
+from tsched.proto import checks, endpoint
 from tsched.proto.errors import Refusal, RefusalReason
 
 LINE = st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]), max_size=60)
@@ -127,6 +128,12 @@ def test_in_a_programs_words_the_line_stands_literally():
 
 def sized(*sizes):
     return [api.TaskSpec(key=str(number), name="x" * size) for number, size in enumerate(sizes)]
+
+
+def test_no_message_holds_more_tasks_than_are_taken_at_once():
+    tasks = [api.TaskSpec()] * (checks.TASKS_LIMIT * 2 + 1)
+    packed = [len(each) for each in batch.packed(api.TaskSpec(), tasks, endpoint.MESSAGE_LIMIT)]
+    assert packed == [checks.TASKS_LIMIT, checks.TASKS_LIMIT, 1]
 
 
 @given(st.lists(st.integers(0, 3000)), st.integers(0, 2000))
