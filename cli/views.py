@@ -117,13 +117,15 @@ def _attempt(attempt: api.Attempt, paint: Paint) -> str:
 
 
 def _output(attempt: api.Attempt) -> str:
-    """How much it wrote, which is known at its end."""
+    """How much it wrote, as far as that is known: at its end, and not when its executor died."""
     if not AttemptState(attempt.state).final:
         return ""
-    text = f"stdout {attempt.stdout_bytes} bytes, stderr {attempt.stderr_bytes} bytes"
-    text += f", {attempt.dropped_bytes} not kept" if attempt.dropped_bytes else ""
+    counted = f"stdout {attempt.stdout_bytes} bytes, stderr {attempt.stderr_bytes} bytes"
+    dropped = f"{attempt.dropped_bytes} not kept" if attempt.dropped_bytes else ""
     died = "runner" if attempt.reason == EndReason.RUNNER_DIED else "executor"
-    return text + (f", cut off: its {died} died" if attempt.truncated else "")
+    cut = f"cut off: its {died} died" if attempt.truncated else ""
+    known = attempt.stdout_bytes or attempt.stderr_bytes or not cut
+    return ", ".join(filter(None, [counted if known else "", dropped, cut]))
 
 
 def _instant(at_us: int | None) -> str:
