@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from ..proto.errors import Refusal, RefusalReason
 
@@ -18,6 +17,8 @@ _LOCALTIME = "/etc/localtime"
 
 def named(name: str) -> tzinfo:
     """The zone of an IANA name. Raises Refusal BAD_TIME."""
+    from zoneinfo import ZoneInfo  # only those who see a time pay for it
+
     try:
         return UTC if name.upper() in ("UTC", "Z") else ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError; a folder's name an OSError
@@ -34,6 +35,8 @@ def local() -> tzinfo:
     path = os.path.realpath(_LOCALTIME)
     if "zoneinfo/" in path:
         return named(path.partition("zoneinfo/")[2].removeprefix("posix/"))
+    from zoneinfo import ZoneInfo
+
     try:
         with open(_LOCALTIME, "rb") as file:
             return ZoneInfo.from_file(file, key="local")

@@ -56,6 +56,13 @@ CASES = [
     (["wait"], "which tasks?"),
     (["wait", "1", "--timeout", "soon"], "length of time"),
     (["modify", "1"], "nothing to change"),
+    (["run", "a | b"], "tsched run --command 'a | b'"),
+    (["run", "--queue", "a b", "--", "x"], "not a queue's name"),
+    (["run", "--env-file", "/no/such/file", "--", "x"], "cannot read"),
+    (["schedule", "-", "--command", "x"], "give one of them"),
+    (["schedule", "-", "-"], "unrecognized"),
+    (["schedule", "--command", "x", "--at", "in 99999999999 days"], "100 years"),
+    (["completion", "tcsh"], "invalid choice"),
     (["logs", "1", "--stream", "both"], "invalid choice"),
     (["--socket"], "expected one argument"),
     (["status", "--socket", "/tmp/" + "s" * 103], "107"),
@@ -139,11 +146,18 @@ def test_help_loads_neither_grpc_nor_anything_heavy():
         assert not loaded & {"grpc", "google", "structlog", "sqlite3", "sqlite_utils", "dateutil", "cryptography"}
 
 
+def test_help_loads_nothing_it_does_not_need():
+    code = "import sys; from tsched.cli.main import run; run(['list', '--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
+    needless = {"dataclasses", "inspect", "shutil", "difflib", "zoneinfo", "json", "subprocess", "tqdm", "shtab"}
+    assert not set(done.stderr.split()) & needless
+
+
 def test_a_verb_loads_no_more_than_the_client_needs():
     code = "import sys, tsched.cli.look, tsched.client.following; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
-    assert not loaded & {"structlog", "sqlite3", "sqlite_utils", "dateutil", "cryptography", "psutil"}
+    assert not loaded & {"structlog", "sqlite3", "sqlite_utils", "dateutil", "cryptography", "psutil", "tqdm", "shtab"}
 
 
 def test_every_verb_has_help(capfd):
