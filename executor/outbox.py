@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Item = RunnerUp | Started | Chunk | Paused | Finished
 
-FLUSH_S = 0.002
+FLUSH_S = 0.004
 MESSAGE_BYTES = 1024 * 1024
 MOST_LOGS = 200
 

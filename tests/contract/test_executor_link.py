@@ -75,7 +75,7 @@ def test_tasks_held_ahead_in_vain_are_given_back(link: FakeLink, tmp_path: Path)
     link.again = False
     for attempt_id in link.give(*["true"] * 40):
         until(lambda attempt_id=attempt_id: link.of(attempt_id).finished or link.of(attempt_id).returned)
-    ids = link.give(*[gate(tmp_path / "go")] * 20)
+    ids = link.give(*[gate(tmp_path / "go")] * 60)
     until(lambda: sum(link.of(each).returned for each in ids) + len(link.waiting) == len(ids) - SLOTS)
     until(lambda: claimed(link) == 0)
     (tmp_path / "go").touch()
