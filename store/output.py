@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from .db import Db
 
-READ_BYTES = 1024 * 1024
+READ_BYTES = 256 * 1024
 VACUUM_PAGES = 1000
 
 

@@ -60,7 +60,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         self._news = news
         self._feed = Feed(store)
         self._follower = Follower(store, sealer, news)
-        self._logs = Logs(store, sealer, news, self._follower)
+        self._logs = Logs(store, news, self._follower)
         self.draining = False
 
     @answered

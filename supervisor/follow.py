@@ -7,18 +7,18 @@ seen and what was not kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 from ..proto import api_pb2, link_pb2
 from ..proto.sealing import Sealer
 from ..proto.values import AttemptState, Stream, TaskState
-from ..store import Store, model, output, tasks
+from ..store import Store, model, tasks
 from . import pages, views
 from .news import Bell, News
+from .shelf import Rows, Shelf
 from .taps import Tap
 
-CHUNKS_AT_ONCE = 64
 TASKS_AT_ONCE = 100
 
 
@@ -26,42 +26,47 @@ class Reader:
     """Reads one attempt's output in order."""
 
     def __init__(
-        self, store: Store, sealer: Sealer, attempt_id: int, *, number: int = 0, lenient: bool = False
+        self, shelf: Shelf, sealer: Sealer, attempt_id: int, *, number: int = 0, lenient: bool = False
     ) -> None:
         """Begin behind chunk `number`; `lenient`: what lies before the first chunk read is no gap."""
-        self._store = store
+        self._shelf = shelf
         self._sealer = sealer
         self.attempt_id = attempt_id
         self._number = number
         self._lenient = lenient
         self._seen: dict[int, int] = {}
+        self._in_hand: Rows | None = None
+        """Held until the next are asked for, so that others who read the same find them."""
+        shelf.enter(self)
 
-    async def stored(self) -> list[api_pb2.Output]:
-        """Read what is kept behind what was read; empty when there is nothing now."""
-        pieces = [self.take(row) for row in await self.rows()]
-        return [piece for piece in pieces if piece is not None]
+    async def stored(self) -> AsyncIterator[api_pb2.Output]:
+        """Read what is kept behind what was read, until there is no more."""
+        while rows := await self.rows():
+            for row in rows:
+                for piece in self.take(row):
+                    yield piece
 
     async def rows(self) -> list[model.ChunkRow]:
         """What is kept behind what was taken, some of it."""
-        query = partial(output.read_chunks, attempt_id=self.attempt_id, after=self._number, limit=CHUNKS_AT_ONCE)
-        return await asyncio.wrap_future(self._store.read_output(query))
+        self._in_hand = None
+        self._in_hand = await self._shelf.rows(self.attempt_id, self._number)
+        return self._in_hand
 
-    def take(self, chunk: model.ChunkRow | link_pb2.Chunk) -> api_pb2.Output | None:
-        """Open the next chunk; None when nothing in it is new."""
+    def take(self, chunk: model.ChunkRow | link_pb2.Chunk) -> Iterator[api_pb2.Output]:
+        """Open the next chunk: what in it is new, in pieces. All of them are to be taken."""
         self._number = max(self._number, chunk.number)
         data = self._sealer.open(chunk.attempt_id, chunk.number, chunk.stream, chunk.data)
-        return self._piece(chunk.stream, chunk.offset, data)
+        return self._pieces(chunk.stream, chunk.offset, data)
 
-    def _piece(self, stream: int, offset: int, data: bytes) -> api_pb2.Output | None:
+    def _pieces(self, stream: int, offset: int, data: bytes) -> Iterator[api_pb2.Output]:
         """The part of a chunk that was not seen yet, with the gap before it."""
         first = 0 if not self._lenient else offset
         seen = self._seen.get(stream, first)
-        fresh = data[max(0, seen - offset) :]
-        if not fresh:
-            return None
-        begin = max(seen, offset)
-        self._seen[stream] = begin + len(fresh)
-        return api_pb2.Output(stream=Stream(stream).word, offset=begin, data=fresh, gap_bytes=begin - seen)
+        at, end = max(seen, offset), offset + len(data)
+        while at < end:
+            piece = data[at - offset : at - offset + self._shelf.piece_bytes]
+            yield api_pb2.Output(stream=Stream(stream).word, offset=at, data=piece, gap_bytes=at - seen)
+            at = seen = self._seen[stream] = at + len(piece)
 
 
 class Follower:
@@ -71,6 +76,11 @@ class Follower:
         self._store = store
         self._sealer = sealer
         self._news = news
+        self._shelf = Shelf(store)
+
+    def reader(self, attempt_id: int, *, number: int = 0, lenient: bool = False) -> Reader:
+        """One more who reads an attempt's output; see Reader."""
+        return Reader(self._shelf, self._sealer, attempt_id, number=number, lenient=lenient)
 
     async def row(self, task_id: str) -> model.TaskRow:
         """The task as it is now. Raises Refusal NO_SUCH_TASK."""
@@ -112,7 +122,7 @@ class Follower:
             attempt = await self.attempt(task_id, 0)
             if attempt is not None and attempt.attempt_id > done:
                 if begin is None or begin.attempt_id != attempt.attempt_id:
-                    begin = Reader(self._store, self._sealer, attempt.attempt_id)
+                    begin = self.reader(attempt.attempt_id)
                 async for piece in self._attempt(begin, task_id, bell, tap):
                     yield piece
                 done = attempt.attempt_id
@@ -151,8 +161,8 @@ class Follower:
                 chunks = [tap.take()]
             if not chunks:
                 return
-            for piece in map(reader.take, chunks):
-                if piece is not None:
+            for chunk in chunks:
+                for piece in reader.take(chunk):
                     yield piece
 
 

@@ -9,7 +9,6 @@ from functools import partial
 
 from ..proto import api_pb2
 from ..proto.errors import Refusal, RefusalReason
-from ..proto.sealing import Sealer
 from ..proto.values import Stream
 from ..store import Store, output
 from .follow import Follower, Reader
@@ -22,9 +21,8 @@ STREAMS = {"": None, Stream.OUT.word: Stream.OUT, Stream.ERR.word: Stream.ERR}
 class Logs:
     """Answers LogsRequest."""
 
-    def __init__(self, store: Store, sealer: Sealer, news: News, follower: Follower) -> None:
+    def __init__(self, store: Store, news: News, follower: Follower) -> None:
         self._store = store
-        self._sealer = sealer
         self._news = news
         self._follower = follower
 
@@ -41,7 +39,7 @@ class Logs:
                 reader, pieces = await self._beginning(request, attempt.attempt_id, stream)
                 for piece in _only(pieces, stream):
                     yield piece
-                async for piece in _rest(reader):
+                async for piece in reader.stored():
                     for chosen in _only([piece], stream):
                         yield chosen
                 if attempt.truncated and not request.follow:
@@ -58,7 +56,7 @@ class Logs:
             return await self._last_lines(attempt_id, stream, request.tail_lines)
         if request.HasField("tail_bytes"):
             return await self._last_bytes(attempt_id, stream, request.tail_bytes)
-        return Reader(self._store, self._sealer, attempt_id), []
+        return self._follower.reader(attempt_id), []
 
     async def _last_lines(
         self, attempt_id: int, stream: Stream | None, lines: int
@@ -85,15 +83,9 @@ class Logs:
         query = partial(output.tail_start, attempt_id=attempt_id, stream=stream, bytes=wanted)
         number = await asyncio.wrap_future(self._store.read_output(query))
         whole = number <= 1
-        reader = Reader(self._store, self._sealer, attempt_id, number=max(0, number - 1), lenient=not whole)
-        pieces = [piece async for piece in _rest(reader)]
+        reader = self._follower.reader(attempt_id, number=max(0, number - 1), lenient=not whole)
+        pieces = [piece async for piece in reader.stored()]
         return reader, _only(pieces, stream), whole
-
-
-async def _rest(reader: Reader) -> AsyncIterator[api_pb2.Output]:
-    while pieces := await reader.stored():
-        for piece in pieces:
-            yield piece
 
 
 def _stream(word: str) -> Stream | None:

@@ -15,6 +15,7 @@ from tsched.store import Store, model, output
 from tsched.store.cipher import PlainCipher
 from tsched.supervisor.follow import Follower, Reader
 from tsched.supervisor.news import Bell, News
+from tsched.supervisor.shelf import Shelf
 from tsched.supervisor.taps import Tap
 
 TEXT = b"abcdefghijklmnopqrstuvwxyz"
@@ -78,7 +79,7 @@ def test_every_byte_comes_once_and_in_order(store, pauses):
     async def read(attempt_id):
         tap = Tap(Bell())
         follower = Follower(store, PlainSealer(), News())
-        reader = Interrupted(store, PlainSealer(), attempt_id)
+        reader = Interrupted(Shelf(store), PlainSealer(), attempt_id)
         reader.script = Script(store, tap, attempt_id, pauses)
         got = []
         while not reader.script.over:
