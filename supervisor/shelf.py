@@ -49,11 +49,15 @@ class Shelf:
         place = (attempt_id, after)
         if held := self._held.get(place):
             return held
-        underway = self._asked.get(place)
+        underway = self._underway(place)
         if underway and (rows := await asyncio.shield(underway)):
             return rows
         # That it came to nothing was true before this call, perhaps; a question that is underway now began after it.
-        return await asyncio.shield(self._asked.get(place) or self._ask(place))
+        return await asyncio.shield(self._underway(place) or self._ask(place))
+
+    def _underway(self, place: tuple[int, int]) -> asyncio.Future[Rows] | None:
+        asked = self._asked.get(place)
+        return None if asked is None or asked.done() else asked
 
     def _ask(self, place: tuple[int, int]) -> asyncio.Future[Rows]:
         """Shielded by all who wait for it: one who leaves takes nobody's answer away."""
@@ -62,7 +66,8 @@ class Shelf:
         return asked
 
     def _answered(self, place: tuple[int, int], asked: asyncio.Future[Rows]) -> None:
-        del self._asked[place]
+        if self._asked.get(place) is asked:
+            del self._asked[place]
         if not asked.cancelled():
             asked.exception()  # those who wait for it hear of it; nobody may be left
 
