@@ -136,7 +136,7 @@ def packed(common: api.TaskSpec, tasks: Iterable[api.TaskSpec], limit_bytes: int
     yield batch
 
 
-def _submitted(client: Client, asked: Asked, stopper: Stopper | None = None) -> Iterator[api.Submitted]:
+def _submitted(client: Client, asked: Asked, stopper: Stopper | None = None) -> Iterator[list[api.Submitted]]:
     """Submit all, those of a message together; no more once the user wants an end."""
     count = 0
     for batch in packed(asked.common, asked.tasks, endpoint.MESSAGE_LIMIT):
@@ -150,32 +150,34 @@ def _submitted(client: Client, asked: Asked, stopper: Stopper | None = None) -> 
                 console.say(f"the tasks of the first {count} lines were submitted, the others were not")
             raise
         count += len(stored)
-        yield from stored
+        yield stored
 
 
 def _detached(client: Client, asked: Asked, *, as_json: bool) -> int:
     if as_json:
         from ..client import as_json as plain
 
-        console.put_json([plain.submitted(each) for each in _submitted(client, asked)])
+        console.put_json([plain.submitted(each) for stored in _submitted(client, asked) for each in stored])
         return EXIT_OK
-    for each in _submitted(client, asked):
-        console.put(each.id)
+    for stored in _submitted(client, asked):
+        for each in stored:
+            console.put(each.id)
     return EXIT_OK
 
 
 def _followed(client: Client, asked: Asked, *, as_json: bool) -> int:
     with Stopper(client) as stopper:
-        ids = []
-        for each in _submitted(client, asked, stopper):
-            ids.append(each.id)
-            stopper.follow(each.id)
+        ids: list[str] = []
+        for stored in _submitted(client, asked, stopper):
+            fresh = [each.id for each in stored]
+            stopper.follow(*fresh)
+            ids += fresh
         waiting = _Waiting(client, dict(zip(ids, asked.items, strict=False)), stopper, as_json=as_json)
         waiting.wait()
     if as_json:
         from ..client import as_json as plain
 
-        console.put_json([plain.task(waiting.kept[id]) for id in ids])  # noqa: A001 - the word of the contract
+        console.put_json_list(plain.task(waiting.kept[each]) for each in ids)
     return EXIT_OK if waiting.succeeded == len(asked.items) else EXIT_CONFLICT
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from . import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..proto.errors import Refusal
 
 DEFAULT_COLUMNS = 80
@@ -49,11 +51,24 @@ def put_json(value: Any) -> None:
 
     What a terminal could take for a command, or cannot show, is written as the escape that JSON has for it.
     """
+    print(_json(value), flush=True)
+
+
+def put_json_list(values: Iterable[Any]) -> None:
+    """Print a JSON list on a line of its own, value by value: a long one is never in memory as a whole."""
+    opening = "["
+    for value in values:
+        print(opening + _json(value), end="")
+        opening = ", "
+    print("[]" if opening == "[" else "]", flush=True)
+
+
+def _json(value: Any) -> str:
     import json
 
     bare = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(value, ensure_ascii=not bare, allow_nan=False)
-    print(text if text.isprintable() else text.translate(_JsonEscapes()), flush=True)
+    return text if text.isprintable() else text.translate(_JsonEscapes())
 
 
 class _JsonEscapes(dict[int, str]):

@@ -37,6 +37,7 @@ class Stopper:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._left: dict[str, None] = {}
+        self._told: dict[str, int] = {}
         self._known = False
         self._count = 0
         self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -62,8 +63,7 @@ class Stopper:
     @property
     def what(self) -> str:
         """What is followed, in words."""
-        left = list(self._left)
-        return f"task {left[0]}" if len(left) == 1 else f"{len(left)} tasks"
+        return _name(list(self._left))
 
     def end(self, why: str) -> None:
         """Ask what is followed to stop for a reason of our own, and say so."""
@@ -90,23 +90,25 @@ class Stopper:
         self._asked.put(self._count)
 
     def _serve(self) -> None:
-        done = 0
         while count := self._asked.get():
-            if self._known and count > done:
-                done = count
+            if self._known:
                 self._stop(count)
-            elif not self._known and self._count < LEAVE_UNANSWERED_AT:
+            elif self._count < LEAVE_UNANSWERED_AT:
                 console.say("waiting to hear whether the task was submitted; once more leaves")
 
     def _stop(self, count: int) -> None:
-        ids, what, hard = list(self._left), self.what, count > 1
+        """Stop those that were not told so often yet."""
+        ids, hard = [each for each in list(self._left) if self._told.get(each, 0) < count], count > 1
+        if not ids:
+            return
+        self._told.update(dict.fromkeys(ids, count))
         if len(ids) > 1 and not hard:
-            console.say(f"asking {what} to stop; once more kills them")
+            console.say(f"asking {_name(ids)} to stop; once more kills them")
         refused = self._cancel(ids, count, hard=hard)
         if refused:
-            console.say(f"could not stop {what}: {refused[0].message}; once more leaves {_them(ids)}")
+            console.say(f"could not stop {_name(ids)}: {refused[0].message}; once more leaves {_them(ids)}")
         elif len(ids) == 1 and not hard:
-            console.say(f"asked {what} to stop; once more kills it")
+            console.say(f"asked {_name(ids)} to stop; once more kills it")
 
     def _cancel(self, ids: Sequence[str], count: int, *, hard: bool) -> list[Refusal]:
         """Cancel the newest first, so that none of them gets the place of one that has just ended; what was refused.
@@ -129,6 +131,10 @@ class Stopper:
         with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(ids) or 1)) as pool:
             list(pool.map(cancel, reversed(ids)))
         return refused
+
+
+def _name(ids: Sequence[str]) -> str:
+    return f"task {ids[0]}" if len(ids) == 1 else f"{len(ids)} tasks"
 
 
 def _them(ids: Sequence[str]) -> str:

@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
+import threading
 
 import pytest
 
 from support.fake_api import FakeApi, gone, in_turn, refusing
 from support.service import TSCHED
+from support.wait import until
 from tsched.proto import api_pb2 as api
 from tsched.proto import checks, endpoint
 
@@ -99,9 +102,46 @@ def test_a_refusal_half_way_says_what_was_submitted(fake):
     assert b"the disk is full" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_lines_are_waited_for_with_one_question(fake):
     done = run(fake, "--command", "true", data=b"".join(b"%d\n" % number for number in range(100_000)))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert len(fake.requests("Submit")) == 100_000 // checks.TASKS_LIMIT
     [asked] = fake.requests("Wait")
     assert len(asked.ids) == 100_000
+
+
+def test_ctrl_c_while_a_list_is_submitted_stops_what_was_and_submits_no_more(fake, tmp_path):
+    said = tmp_path / "said"
+    (tmp_path / "list").write_bytes(b"".join(b"x" * 100_000 + b"\n" for _ in range(150)))
+    cancelled = threading.Event()
+    store = storing()
+    pieces = []
+
+    def interrupted(request, context):
+        if not pieces:
+            process.send_signal(signal.SIGINT)
+            until(lambda: "waiting to hear" in said.read_text())
+        pieces.append(len(request.tasks))
+        return store(request, context)
+
+    def cancel(request, _context):
+        if len(fake.requests("Cancel")) == pieces[0]:
+            cancelled.set()
+        return api.Task(id=request.id, state="cancelled")
+
+    def wait(request, _context):
+        cancelled.wait()
+        yield api.TaskBatch(tasks=[api.Task(id=each, state="cancelled") for each in request.ids])
+
+    fake.on |= {"Submit": interrupted, "Cancel": cancel, "Wait": wait}
+    environment = {"PATH": os.environ["PATH"], "TSCHED_SOCKET": str(fake.socket), "HOME": "/"}
+    words = [TSCHED, "run", "--each-line", tmp_path / "list", "--command", "true"]
+    with said.open("wb") as stderr, subprocess.Popen(words, stderr=stderr, env=environment) as process:
+        process.wait(60)
+    assert process.returncode == 1
+    assert len(pieces) == 1
+    assert sorted(int(request.id) for request in fake.requests("Cancel")) == list(range(1, pieces[0] + 1))
+    assert f"asking {pieces[0]} tasks to stop" in said.read_text()
+    assert f"{150 - pieces[0]} lines were not submitted" in said.read_text()
+    assert f"{pieces[0]} did not succeed" in said.read_text()
