@@ -103,10 +103,7 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One try of a task. `truncated`: its output is a prefix of what was written.
-
-    It stands still since `paused_at_us`, and did for `paused_us` in all before that.
-    """
+    """One try of a task: it stands still since `paused_at_us`, did before for `paused_us`; output may be `truncated`."""
 
     attempt_id: int
     number: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from ..proto.errors import Refusal, RefusalReason
 from . import model
@@ -11,11 +12,13 @@ from .cipher import CorruptRecord
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .db import Db
 
 UNREADABLE = "(the stored message is damaged)"
+AS_IT_IS = tuple(field.name for field in fields(model.TaskRow) if field.name not in ("reason", "message", "payload"))
+"""What of a task is told as its row has it."""
 
 
 def tasks(db: Db, seqs: Sequence[int], *, with_payload: bool) -> list[model.TaskRow]:
@@ -100,7 +103,7 @@ def _payloads(db: Db, seqs: str) -> dict[int, bytes]:
     return opened
 
 
-def _why(db: Db, row: sqlite3.Row) -> tuple[str, str]:
+def _why(db: Db, row: Mapping[str, Any]) -> tuple[str, str]:
     """Reason and message: the task's own where it ended for one, else those of its newest attempt."""
     if row["reason"] is not None:
         return row["reason"], open_message(db, row["message"], table="tasks", row=row["seq"])
@@ -110,39 +113,10 @@ def _why(db: Db, row: sqlite3.Row) -> tuple[str, str]:
 
 
 def _task(db: Db, row: sqlite3.Row, opened: bytes | None) -> model.TaskRow:
-    reason, message = _why(db, row)
-    return model.TaskRow(
-        seq=row["seq"],
-        id=row["id"],
-        name=row["name"],
-        kind=row["kind"],
-        queue=row["queue"],
-        priority=row["priority"],
-        state=row["state"],
-        created_at_us=row["created_at_us"],
-        due_at_us=row["due_at_us"],
-        started_at_us=row["started_at_us"],
-        finished_at_us=row["finished_at_us"],
-        paused_at_us=row["paused_at_us"],
-        attempt=row["attempt"],
-        max_attempts=row["max_attempts"],
-        exit_code=row["exit_code"],
-        signal=row["signal"],
-        reason=reason,
-        message=message,
-        lateness_us=row["lateness_us"],
-        scheduled_for_us=row["scheduled_for_us"],
-        schedule=row["schedule"],
-        retry_of=row["retry_of"],
-        timeout_us=row["timeout_us"],
-        grace_us=row["grace_us"],
-        on_lost=row["on_lost"],
-        profile=row["profile"],
-        output_cap_bytes=row["output_cap_bytes"],
-        cancel_requested_at_us=row["cancel_requested_at_us"],
-        attempt_id=row["attempt_id"],
-        payload=opened,
-    )
+    found = dict(zip(row.keys(), row, strict=True))  # a Row looks for a column by walking past all others
+    reason, message = _why(db, found)
+    as_it_is = {name: found[name] for name in AS_IT_IS}
+    return model.TaskRow(**as_it_is, reason=reason, message=message, payload=opened)
 
 
 def _attempt(db: Db, row: sqlite3.Row) -> model.AttemptRow:
