@@ -45,9 +45,10 @@ class Launched:
 class Launcher:
     """Starts executors of this version and configuration."""
 
-    def __init__(self, clock: Clock, config: Config, *, link_socket: Path, public_socket: Path) -> None:
+    def __init__(self, clock: Clock, config: Config, *, home: Path, link_socket: Path, public_socket: Path) -> None:
         self._clock = clock
         self._boot: dict[str, Any] = {
+            "home": str(home),
             "link": str(link_socket),
             "socket": str(public_socket),
             "slots": config.slots_per_executor,
