@@ -73,12 +73,12 @@ def file(path: str, check: Check = checks.check_stdin) -> bytes | None:
         message = f"cannot read {checks.quoted(path, 200)}: {why}"
         raise Refusal(RefusalReason.BAD_VALUE, message, "name a file that can be read") from None
     try:
-        return read_all(descriptor, check)
+        return read_all(descriptor, check, name=checks.quoted(path, 200))
     finally:
         os.close(descriptor)
 
 
-def read_all(descriptor: int, check: Check = checks.check_stdin) -> bytes | None:
+def read_all(descriptor: int, check: Check = checks.check_stdin, *, name: str = "stdin") -> bytes | None:
     """Everything up to the end; None when that is nothing. `check` refuses as soon as it is too much."""
     data = bytearray()
     try:
@@ -86,7 +86,7 @@ def read_all(descriptor: int, check: Check = checks.check_stdin) -> bytes | None
             data += piece
             check(data)
     except OSError as error:
-        raise Refusal(RefusalReason.BAD_VALUE, f"cannot read stdin: {error.strerror}", "name a file") from None
+        raise Refusal(RefusalReason.BAD_VALUE, f"cannot read {name}: {error.strerror}", "name a file") from None
     return bytes(data) or None
 
 

@@ -152,6 +152,7 @@ def test_what_is_typed_wrong_is_told_before_anything_is_read(tmp_path):
     long.write_text("a\n" + "x" * 140_000)
     for words, said in [
         (["--each-line", "no-such", "--", "x"], "cannot read 'no-such'"),
+        (["--each-line", ".", "--", "x"], "cannot read '.': Is a directory"),
         (["--each-line", "list"], "no command is given"),
         (["--each-line", "list", "--"], "the command is empty"),
         (["--each-line", "list", "--id", "x", "--", "x"], "--id is for one task"),
