@@ -30,10 +30,17 @@ GIVE_UP_S = 5
 class Pausing:
     """Whether a task runs, stands still, or is on the way there. `tell` says so to the executor."""
 
-    def __init__(self, started: Started, clock: Clock, tell: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        started: Started,
+        clock: Clock,
+        tell: Callable[..., None],
+        begin: Callable[[], Stillness] = Stillness,
+    ) -> None:
         self._id = started.attempt_id
         self._clock = clock
         self._tell = tell
+        self._begin = begin
         self._stillness: Stillness | None = None
         self._still = self._paused = False
         self._since = (started.at_us, started.mono_us)
@@ -49,7 +56,7 @@ class Pausing:
         """Have it stand still, or go on. Answered now, or when everything stands still."""
         self._owed += 1
         if on and not self._stillness:
-            self._stillness = Stillness()
+            self._stillness = self._begin()
             self._asked_mono_us = self._clock.mono_us()
         elif not on and self._stillness:
             self._go_on()
