@@ -103,7 +103,7 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One try of a task: it stands still since `paused_at_us`, did before for `paused_us`; output may be `truncated`."""
+    """One try of a task: still since `paused_at_us`, before for `paused_us`. `truncated`: its output is a prefix."""
 
     attempt_id: int
     number: int
