@@ -15,14 +15,17 @@ PROTOC_VERSION := 1.80.0
 PROTOC := $(VENV)/protoc-$(PROTOC_VERSION)
 GENERATE := PYTHONPATH=$(PROTOC) PYTHON=$(RUN) sh proto/generate.sh
 
+BENCHES := throughput submit latency lateness commands memory idle_wakeups claim_scale
+
 PYTEST := $(RUN) -m pytest -n 4 --dist worksteal
 
-.PHONY: help demo test test-slow lint types imports drift pytest wheel format proto clean
+.PHONY: help demo test test-slow bench lint types imports drift pytest wheel format proto clean
 
 help:
 	@echo "make demo       a scheduler's little day, from nothing to results, in under a minute"
 	@echo "make test       everything that must hold: format, lint, types, import rules, generated code, demo, wheel, tests"
 	@echo "make test-slow  the long tests on top"
+	@echo "make bench      figures beside other programs', a few minutes on a quiet machine; bench/README.md tells how to read them"
 	@echo "make format     bring the sources into form"
 	@echo "make proto      make the generated code of proto/*.proto anew"
 	@echo "make clean      remove all that these commands made"
@@ -41,6 +44,10 @@ test: lint types imports drift
 test-slow: $(VENV)/.installed-dev
 	@echo "== pytest, the long ones"
 	@$(PYTEST) -m slow
+
+# A target that is missed is said, and is no failure: only what is broken is.
+bench: $(VENV)/.installed
+	@for each in $(BENCHES); do $(RUN) bench/$$each.py || { echo "bench/$$each.py is broken"; exit 1; }; done
 
 lint: $(VENV)/.installed-dev
 	@echo "== format and lint"

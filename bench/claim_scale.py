@@ -6,14 +6,13 @@ Both stores are asked in turn, so that whatever else the machine does falls on b
 before the next, so that as many wait as before. `command` is the claim alone; `durable` includes the COMMIT and its
 fsync, as `synchronous=FULL` asks for, and the way through the writer's thread. Tasks are due in the order they were
 submitted, in two priorities; `--scattered` makes them due in no order, so that the first ones lie all over the file:
-that costs a page read each, however the queue is indexed. Exits 1 when a median ratio is above 1.5.
+that costs a page read each, however the queue is indexed.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support import QUICK, Bench, percentile, settle, spread
 from tsched.proto.clock import SystemClock
 from tsched.store import Store, claims, executors, model, tasks
 from tsched.store.cipher import PlainCipher
@@ -61,13 +61,6 @@ class Side:
         assert len(claimed) == limit
         ids = [one.attempt_id for one in claimed]
         self.store.write(partial(claims.returned, attempt_ids=ids, executor=EXECUTOR)).result()
-
-    def median_us(self, what: str) -> float:
-        return statistics.median(self.took_us[what])
-
-    def told(self, what: str) -> str:
-        p99_us = statistics.quantiles(self.took_us[what], n=100)[98]
-        return f"{self.waiting:>9,}: median {self.median_us(what):7.1f} us, p99 {p99_us:7.1f} us"
 
     def _timed(self, db: Db, *, limit: int) -> list[model.Claimed]:
         began = time.perf_counter_ns()
@@ -110,8 +103,9 @@ def draft(number: int, priority: int, due_at_us: int) -> model.Draft:
     )
 
 
-def compare(few: Side, many: Side, limit: int, rounds: int) -> float:
-    """Ask both in turn, print, and return the larger of the two median ratios."""
+def compare(bench: Bench, few: Side, many: Side, limit: int, rounds: int) -> list[tuple[object, ...]]:
+    """Ask both in turn; what that came to."""
+    load = settle()
     for side in (few, many):
         for _ in range(rounds // 20 + 1):
             side.claim(limit)
@@ -119,32 +113,39 @@ def compare(few: Side, many: Side, limit: int, rounds: int) -> float:
     for _ in range(rounds):
         few.claim(limit)
         many.claim(limit)
-    return max(ratio(limit, what, few, many) for what in ("command", "durable"))
+    for side in (few, many):
+        for what, took_us in side.took_us.items():
+            way = f"{side.waiting:,} waiting, {limit} at once, {what}"
+            bench.keep(1, way, load, spread(took_us, "us"))
+    return [row(bench, limit, what, few, many) for what in few.took_us]
 
 
-def ratio(limit: int, what: str, few: Side, many: Side) -> float:
-    larger = many.median_us(what) / few.median_us(what)
-    print(f"claim {limit:>3} {what}  {few.told(what)}   {many.told(what)}   ratio {larger:.2f}")
-    return larger
+def row(bench: Bench, limit: int, what: str, few: Side, many: Side) -> tuple[object, ...]:
+    p50s, p99s = ([percentile(side.took_us[what], percent) for side in (few, many)] for percent in (50, 99))
+    ratio = p50s[1] / p50s[0]
+    bench.at_most(f"claim {limit} at once, {what}: ratio of medians", ratio, LIMIT, "x")
+    return (f"{limit} at once, {what}", *(f"{each:,.0f}" for each in (*p50s, *p99s)), f"{ratio:.2f}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--few", type=int, default=1_000)
-    parser.add_argument("--many", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=2_000)
+    parser.add_argument("--few", type=int, default=100 if QUICK else 1_000)
+    parser.add_argument("--many", type=int, default=2_000 if QUICK else 1_000_000)
+    parser.add_argument("--rounds", type=int, default=20 if QUICK else 2_000)
     parser.add_argument("--scattered", action="store_true")
     parser.add_argument("--dir", type=Path, help="where the stores are made; default: a temporary folder")
     args = parser.parse_args()
+    bench = Bench("claim_scale", f"a claim with {args.few:,} and with {args.many:,} tasks waiting")
     with tempfile.TemporaryDirectory(dir=args.dir) as folder:
         few = Side(Path(folder) / "few", args.few, scattered=args.scattered)
-        began = time.perf_counter()
         many = Side(Path(folder) / "many", args.many, scattered=args.scattered)
-        print(f"{args.many:,} tasks submitted in {time.perf_counter() - began:.1f} s, {FILL_BATCH} a call")
-        ratios = [compare(few, many, limit, args.rounds) for limit in BATCHES]
+        rows = [line for limit in BATCHES for line in compare(bench, few, many, limit, args.rounds)]
         few.store.close()
         many.store.close()
-    return int(max(ratios) > LIMIT)
+    counts = (f"{args.few:,}", f"{args.many:,}")
+    bench.table(("us", *(f"p50, {each}" for each in counts), *(f"p99, {each}" for each in counts), "ratio"), rows)
+    bench.close()
+    return 0
 
 
 if __name__ == "__main__":

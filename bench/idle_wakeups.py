@@ -9,13 +9,15 @@ an open stream that carried a few messages, as a supervisor and its executors ha
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
+
+import private
+
+import support
+from support import Bench, few, settle
 
 BARE_SERVER = """
 import asyncio, os, sys
@@ -52,7 +54,6 @@ async def main():
 asyncio.run(main())
 """
 
-
 GRPC_THREADS = ("event_engine", "lifeguard", "grpc_global_tim", "timer_manager", "resolver-executo", "default-executor")
 
 
@@ -69,46 +70,31 @@ def wakeups(pid: int) -> tuple[int, int]:
     return grpc_s, others
 
 
-def bare(source: str, socket: Path) -> subprocess.Popen[str]:
-    """Start a bare gRPC process and wait until it is ready."""
-    process = subprocess.Popen([sys.executable, "-c", source, str(socket)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()
-    return process
-
-
-def main() -> None:
-    """Measure and print."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
-    tsched = str(Path(sys.executable).with_name("tsched"))
-    with tempfile.TemporaryDirectory(prefix="ts-") as base:
-        env = {
-            **os.environ,
-            "TSCHED_STATE_DIR": f"{base}/state",
-            "TSCHED_SOCKET": f"{base}/s",
-            "XDG_RUNTIME_DIR": base,
-        }
-        subprocess.run([tsched, "up", "-d"], env=env, check=True, stdout=subprocess.DEVNULL)
-        server = bare(BARE_SERVER, Path(base) / "bare")
-        client = bare(BARE_CLIENT, Path(base) / "bare")
-        try:
-            subprocess.run([tsched, "run", "--", "true"], env=env, check=True)
-            status = json.loads(subprocess.check_output([tsched, "status", "--json"], env=env))
-            time.sleep(3)
-            pids = {"bare gRPC server": server.pid, "bare gRPC client": client.pid, "supervisor": status["pid"]}
-            pids |= {f"executor {n}": each["pid"] for n, each in enumerate(status["executors"], 1)}
-            before = {name: wakeups(pid) for name, pid in pids.items()}
-            time.sleep(seconds)
-            print(f"{'wake-ups/s over ' + format(seconds, 'g') + ' s':24}  gRPC's threads    all others")
-            for name, pid in pids.items():
-                rates = [(now - then) / seconds for now, then in zip(wakeups(pid), before[name], strict=True)]
-                print(f"{name:24}  {rates[0]:14.2f}  {rates[1]:12.2f}")
-        finally:
-            subprocess.run([tsched, "down"], env=env, check=True, stdout=subprocess.DEVNULL)
-            for process in (server, client):
-                process.kill()
-                process.communicate()
+def main() -> int:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else few(20, 1)
+    bench = Bench("idle_wakeups", f"wake-ups of an idle service over {seconds:g} s")
+    with private.service() as service, ExitStack() as stack:
+        pids = {}
+        for name, source in (("bare gRPC server", BARE_SERVER), ("bare gRPC client", BARE_CLIENT)):
+            process = support.python_program(source, str(service.base / "bare"))
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            pids[name] = process.pid
+        service.cli("run", "--", "true")
+        pids["supervisor"] = service.pid
+        pids |= {f"executor {number}": pid for number, pid in enumerate(service.executors, 1)}
+        time.sleep(few(3, 0))  # what follows the start has been done
+        load = settle()
+        before = {name: wakeups(pid) for name, pid in pids.items()}
+        time.sleep(seconds)
+        for name, pid in pids.items():
+            rates = [(now - then) / seconds for now, then in zip(wakeups(pid), before[name], strict=True)]
+            bench.keep(1, name, load, {"grpc_per_s": rates[0], "others_per_s": rates[1]})
+    rows = [(one["way"], f"{one['grpc_per_s']:.2f}", f"{one['others_per_s']:.2f}") for one in bench.rounds]
+    bench.table(("wake-ups/s", "gRPC's threads", "all others"), rows)
+    bench.close()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

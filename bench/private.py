@@ -1,0 +1,124 @@
+"""A service of a benchmark's own, on temporary folders, started and stopped as a user does it."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PR_SET_CHILD_SUBREAPER = 36
+TSCHED = [sys.executable, "-P", "-m", "tsched"]
+GONE_S = 10.0
+KINDS = ("supervisor", "executors", "runners", "commands")
+
+
+class Private:
+    """A running service: its socket, its processes, and its command line."""
+
+    def __init__(self, base: Path, config: str) -> None:
+        self.base = base
+        self.socket = base / "s"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TSCHED_", "XDG_"))}
+        own = {"TSCHED_STATE_DIR": str(base / "state"), "TSCHED_SOCKET": str(self.socket), "XDG_RUNTIME_DIR": str(base)}
+        (base / "config.toml").write_text(config)
+        self.env = {**kept, **own, "TSCHED_CONFIG": str(base / "config.toml")}
+        self.pid = 0
+        self.executors: list[int] = []
+
+    def start(self) -> None:
+        """`tsched up -d` returns when the service is ready."""
+        self.cli("up", "-d")
+        status = self.json("status")
+        self.pid = status["pid"]
+        self.executors = [each["pid"] for each in status["executors"]]
+
+    def stop(self) -> None:
+        """`tsched down`; then nothing of it may be left."""
+        self.cli("down")
+        left = [process for process in self.family() if not _gone(process)]
+        if left:
+            raise RuntimeError(f"left behind by tsched down: {left}")
+
+    def kill(self) -> None:
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+            _gone(process)
+
+    def family(self) -> list[psutil.Process]:
+        """All that lives below this program is the service's, for it is their reaper; a benchmark ends its own."""
+        return psutil.Process().children(recursive=True)
+
+    def cli(self, *args: str, **options: Any) -> str:
+        """Output of `tsched ARGS`. Raises CalledProcessError."""
+        options = {"stdin": subprocess.DEVNULL, **options} if "input" not in options else options
+        done = subprocess.run([*TSCHED, *args], env=self.env, stdout=subprocess.PIPE, text=True, check=True, **options)
+        return done.stdout
+
+    def json(self, *args: str) -> Any:
+        return json.loads(self.cli(*args, "--json"))
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds used so far by each kind of process. What a runner has waited for are its commands."""
+        runners = [runner for pid in self.executors for runner in psutil.Process(pid).children()]
+        times = [runner.cpu_times() for runner in runners]
+        return {
+            "supervisor": _own_s(self.pid),
+            "executors": sum(map(_own_s, self.executors)),
+            "runners": sum(each.user + each.system for each in times),
+            "commands": sum(each.children_user + each.children_system for each in times),
+        }
+
+
+def _own_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def _gone(process: psutil.Process) -> bool:
+    """Whether it ends in time; a zombie that fell to us is waited for."""
+    try:
+        process.wait(GONE_S)
+    except psutil.TimeoutExpired:
+        return False
+    except psutil.NoSuchProcess:
+        pass
+    return True
+
+
+def reap() -> None:
+    """Wait for what fell to us and has ended; only where no process of our own is waited for elsewhere."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+@contextmanager
+def service(config: str = "") -> Iterator[Private]:
+    """A service that ends with the block, all of it."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    base = Path(tempfile.mkdtemp(prefix="ts-"))
+    private = Private(base, config)
+    try:
+        private.start()
+        yield private
+        private.stop()
+    except BaseException:
+        log = base / "state" / "supervisor.log"
+        print(log.read_text(errors="replace")[-4000:] if log.exists() else "(no log)", file=sys.stderr)
+        private.kill()
+        raise
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
