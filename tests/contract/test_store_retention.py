@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.keep import Keep, chunk, kept
 from tsched.store import executors, output, tasks
+from tsched.supervisor import config
+from tsched.supervisor.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,3 +112,14 @@ def test_an_executor_is_forgotten_when_nothing_kept_names_it(keep: Keep, executo
     prune(keep, keeping=0)
     keep.reopen()
     assert keep.ask(executors.executor, id=executor) is None
+
+
+def test_the_service_forgets_tasks_and_events_as_configured(keep: Keep, executor: str) -> None:
+    finish(keep, executor, 3)
+    wanted = replace(config.load(None), store_keep_events=2, store_keep_finished=1)
+    asyncio.run(Retention(keep.store, keep.clock, wanted).prune())
+    assert keep.counts() == {"succeeded": 1}
+    assert keep.told() == ["deleted", "deleted"]
+    keep.clock.advance(wanted.store_keep_for_s + 1)
+    asyncio.run(Retention(keep.store, keep.clock, wanted).prune())
+    assert keep.told() == ["deleted"]  # the last task has just gone
