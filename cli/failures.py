@@ -85,4 +85,4 @@ def _tail(client: Client, id: str, stream: str) -> bytes:  # noqa: A002 - the wo
 def shown(data: bytes) -> list[str]:
     """The last lines in some bytes, each on one line and not too wide; the first may lack its begin."""
     lines = data.decode(errors="replace").rstrip().split("\n")[-TAIL_LINES:]
-    return [escape.fit(escape.line(line.rstrip("\r")), LINE_COLUMNS) for line in lines if lines != [""]]
+    return [escape.fit(escape.line(line.rstrip("\r").expandtabs()), LINE_COLUMNS) for line in lines if lines != [""]]

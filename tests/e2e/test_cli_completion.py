@@ -21,6 +21,7 @@ CASES = [
     ("tsched run --cwd fol", {"folder"}),
     ("tsched run --env-file fi", {"file"}),
     ("tsched --socket file list --limi", {"--limit"}),
+    ("tsched config ", {"check", "reload"}),
     ("tsched completion ", {"bash", "fish", "zsh"}),
     ("tsched run -d -- xtruly", {"xtruly_ours"}),
 ]
