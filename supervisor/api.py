@@ -14,7 +14,7 @@ from ..proto.sealing import Sealer
 from ..proto.values import EndReason, TaskState
 from ..store import Store, model, tasks
 from ..store.db import Db
-from . import changes, drafts, pages, views
+from . import changes, drafts, log, pages, views
 from .config import Config
 from .desk import Desk
 from .feed import Feed
@@ -211,6 +211,9 @@ class Tasks(api_pb2_grpc.TasksServicer):
             if len(wanted) % DRAFTS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         stored = await asyncio.wrap_future(self._store.write(partial(tasks.submit, drafts=wanted, now_us=now_us)))
+        if log.tells_steps():
+            for task in stored:
+                log.step("submitted", task=task.id, state=task.state, existed=task.existed)
         return [(task, draft.queue) for task, draft in zip(stored, wanted, strict=True)]
 
     def _check_taking(self) -> None:

@@ -9,12 +9,21 @@ from .desk import Desk
 from .news import News
 
 
-def announce(end: model.Ended, desk: Desk, news: News) -> None:
+def announce(end: model.Ended, desk: Desk, news: News, *, executor: str) -> None:
     """Log the end, wake the followers, and have the task's next attempt seen to."""
-    logger = log.get(task=end.task_id, attempt=end.attempt)
-    logger.info("attempt_ended", task_state=end.state, reason=end.reason, exit_code=end.exit_code, signal=end.signal)
+    _log(end, executor)
     if end.state == TaskState.READY:
         desk.ready(end.queue)
     elif end.state in (TaskState.SCHEDULED, TaskState.RETRYING):
         desk.scheduled(end.due_at_us)
     news.ring(end.task_id)
+
+
+def _log(end: model.Ended, executor: str) -> None:
+    """A success is a step of level debug: there may be a thousand a second."""
+    values = {"exit_code": end.exit_code, "signal": end.signal}
+    about = {"task": end.task_id, "attempt": end.attempt, "executor": executor}
+    if end.state == TaskState.SUCCEEDED:
+        log.step("attempt_ended", **about, task_state=end.state, reason=end.reason, **values)
+    else:
+        log.get(**about).info("attempt_ended", task_state=end.state, reason=end.reason, **values)

@@ -200,6 +200,7 @@ class Link(link_pb2_grpc.LinkServicer):
         if not (told.started or told.paused or told.finished or told.returned or told.kept):
             return
         ended, returned = await durable.insist(lambda: self._store.write(partial(self._store_ends, session, told)))
+        self._log_steps(session, told)
         for attempt_id in told.returned:
             session.tasks.pop(attempt_id, None)
             session.recalled(attempt_id, back=True)
@@ -212,8 +213,16 @@ class Link(link_pb2_grpc.LinkServicer):
         if told.finished:
             session.tell(finish_acks=[finish.attempt_id for finish in told.finished])
         for end in ended:
-            announce(end, self._desk, self._news)
+            announce(end, self._desk, self._news, executor=session.executor)
         self._see_to(returned)
+
+    def _log_steps(self, session: Session, told: link_pb2.FromExecutor) -> None:
+        for start in told.started:
+            session.step("started", start.attempt_id, pid=start.pid)
+        for pause in told.paused:
+            session.step("paused" if pause.on else "resumed", pause.attempt_id)
+        for attempt_id in told.returned:
+            session.step("returned", attempt_id)
 
     def _store_ends(self, session: Session, told: link_pb2.FromExecutor, db: Db) -> tuple[list[model.Ended], list[str]]:
         executor = session.executor

@@ -3,8 +3,8 @@
 Everything that reaches the process's stderr (gRPC's own lines, the interpreter's) goes through a pipe into the same
 log, and so does the stderr of the executors. No line ever holds a command's text or a secret.
 
-A step of a single task is a line of level debug (`step`): at a thousand tasks a second anything else would be dear.
-What went wrong with a task is a line of level info.
+A step of a single task is a line of level debug (`step`): at a thousand tasks a second anything else would be dear. An
+attempt that did not succeed is a line of level info.
 """
 
 from __future__ import annotations
@@ -117,6 +117,11 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -
 def get(**bound: Any) -> Any:
     """A logger with these values bound."""
     return structlog.get_logger(**bound)
+
+
+def tells_steps() -> bool:
+    """Whether somebody asked for level debug."""
+    return _steps
 
 
 def step(event: str, **values: Any) -> None:

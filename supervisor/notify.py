@@ -45,7 +45,7 @@ class Manager:
 
     def alive(self) -> None:
         """The watchdog may rest."""
-        self._tell("WATCHDOG=1")
+        self._tell("WATCHDOG=1", patience_s=0)
 
     @contextmanager
     def long_work(self) -> Iterator[None]:
@@ -66,11 +66,11 @@ class Manager:
         while not over.wait(LONG_WORK_BEAT_S):
             self._tell(f"EXTEND_TIMEOUT_USEC={int(LONG_WORK_GRACE_S * SECOND_US)}", "WATCHDOG=1")
 
-    def _tell(self, *lines: str) -> None:
+    def _tell(self, *lines: str, patience_s: float = PATIENCE_S) -> None:
         if self._address is None:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
-            to.settimeout(PATIENCE_S)
+            to.settimeout(patience_s)
             to.sendto("\n".join(lines).encode(), self._address)
 
 

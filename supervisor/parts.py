@@ -70,7 +70,7 @@ def assemble(world: World, failed: Callable[[BaseException], None]) -> Parts:
     """Make them all; `failed` hears of work that went wrong in the background."""
     background, news, taps = Background(failed), News(), Taps()
     desk = _desk(world, background, news, taps)
-    pool = _pool(world, background, lambda end: announce(end, desk, news))
+    pool = _pool(world, background, lambda end, executor: announce(end, desk, news, executor=executor))
     return Parts(
         background=background,
         news=news,
@@ -95,7 +95,7 @@ def _desk(world: World, background: Background, news: News, taps: Taps) -> Desk:
     return Desk(world.store, world.clock, taps=taps, news=news, make_alarm=make_alarm, background=background)
 
 
-def _pool(world: World, background: Background, ended: Callable[[model.Ended], None]) -> Pool:
+def _pool(world: World, background: Background, ended: Callable[[model.Ended, str], None]) -> Pool:
     paths = world.places.paths
     return Pool(
         store=world.store,

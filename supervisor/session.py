@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from ..proto import endpoint, link_pb2
+from . import log
 
 M = TypeVar("M", link_pb2.ToExecutor, link_pb2.FromExecutor | None)
 
@@ -23,6 +24,7 @@ class Session:
         self.credits = 0
         self.tasks: dict[int, str] = {}
         """Attempt id to task id, of everything this executor has been given and not finished."""
+        self._numbers: dict[int, int] = {}
         self.closed = asyncio.Event()
         self.stored = asyncio.Event()
         """Set when the stream has ended and every report that arrived is durable."""
@@ -39,6 +41,10 @@ class Session:
         """Hand tasks over, in as few messages as their size allows."""
         for batch in _batches(assignments):
             self.tasks.update((each.attempt_id, each.task_id) for each in batch)
+            if log.tells_steps():
+                self._numbers.update((each.attempt_id, each.number) for each in batch)
+                for each in batch:
+                    self.step("claimed", each.attempt_id, queue=each.queue)
             self.tell(assignments=batch)
 
     async def next_message(self) -> link_pb2.ToExecutor:
@@ -91,6 +97,12 @@ class Session:
         taps = [link_pb2.Tap(attempt_id=attempt, on=False) for attempt, task in self.tasks.items() if task == task_id]
         if taps:
             self.tell(taps=taps)
+
+    def step(self, event: str, attempt_id: int, **values: Any) -> None:
+        """Log a step of an attempt's way; its number is not known of one that was met again."""
+        if log.tells_steps():
+            known = {"task": self.tasks.get(attempt_id), "attempt": self._numbers.get(attempt_id)}
+            log.step(event, **known, executor=self.executor, **values)
 
     def forget(self, attempt_id: int) -> None:
         """Note that the executor has nothing more to do with an attempt."""

@@ -21,9 +21,9 @@ Strike = Callable[[str, set[int]], Awaitable[list[int]]]
 
 
 class Settler:
-    """Settles what dead executors leave; `ended` is called with every attempt."""
+    """Settles what dead executors leave; `ended` is called with every attempt and the executor's id."""
 
-    def __init__(self, store: Store, clock: Clock, ended: Callable[[model.Ended], None]) -> None:
+    def __init__(self, store: Store, clock: Clock, ended: Callable[[model.Ended, str], None]) -> None:
         self._store = store
         self._clock = clock
         self._ended = ended
@@ -35,7 +35,7 @@ class Settler:
             await self._sweep(row, strike)
         reason = EndReason.EXECUTOR_DIED if same_boot else EndReason.MACHINE_RESTARTED
         for end in await durable.insist(lambda: self._store.write(partial(self._lose, row=row, reason=reason))):
-            self._ended(end)
+            self._ended(end, row.id)
 
     async def _sweep(self, row: model.ExecutorRow, strike: Strike) -> None:
         runners = await asyncio.wrap_future(self._store.read(partial(executors.runners_of, executor=row.id)))

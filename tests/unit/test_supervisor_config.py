@@ -1,5 +1,7 @@
 """config.toml: every mistake is named with its line, and a file changes only what it says."""
 
+import os
+
 import pytest
 
 from tsched.proto.errors import Refusal, RefusalReason
@@ -64,6 +66,56 @@ def test_all_mistakes_are_named_at_once_each_with_its_line(tmp_path):
 )
 def test_a_wrong_value_is_refused_by_name(tmp_path, text, expected):
     assert expected in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[tasks]\ngrace_s = -1\n", "must be a number from 0 to 86400"),
+        ("[tasks]\ngrace_s = inf\n", "must be a number"),
+        ("[tasks]\ngrace_s = -nan\n", "must be a number"),
+        (f"[tasks]\ngrace_s = 1{'0' * 400}\n", "must be a number"),
+        (f"[executors]\ncount = 1{'0' * 5000}\n", "digits"),
+        ("[executors]\ncount = 1.5\n", "must be a whole number"),
+        ('[executors]\ncount = "2"\n', "must be a whole number"),
+        ("[tasks]\ngrace_s = 1979-05-27\n", "must be a number"),
+        ("[tasks]\ngrace_s = []\n", "must be a number"),
+        ('[tasks]\nenvironment = ["A\\u0000"]\n', "must be a list of variable names"),
+        ("[profiles.default]\nlimits = { cpu_s = 9223372036854775808 }\n", "has a bad cpu_s"),
+        ("[profiles.default]\nlimits = { cpu_s = 1.0 }\n", "has a bad cpu_s"),
+        ("[profiles.default]\ncpu_affinity = [99999999999999999999]\n", "must be a list of processor numbers"),
+        ("profiles = 3\n", "profiles must be a table"),
+        ("[profiles]\nfast = 3\n", "profiles.fast must be a table"),
+        ('[logs]\nfolder = "logs"\n', "logs.folder must be an absolute path, or empty"),
+        ("[logs]\nkeep_days = 0\n", "logs.keep_days must be a whole number from 1"),
+        ('"new\\nline" = 1\n', '"new\\nline" is unknown'),
+        ("[tasks]\ngrace_s = 1\ngrace_s = 2\n", "line 3"),
+        ("[tasks]\n[tasks]\n", "line 2"),
+        ("a = " + "[" * 5000, "nested too deeply"),
+        ("= 3\n", "line 1"),
+    ],
+)
+def test_values_out_of_range_and_texts_that_are_no_toml_are_refused(tmp_path, text, expected):
+    assert expected in refused(tmp_path, text)
+
+
+def test_files_that_are_none_are_refused_by_name(tmp_path):
+    (tmp_path / "large.toml").write_bytes(b"# much\n" * 1_500_000)
+    (tmp_path / "secret.toml").write_text("")
+    (tmp_path / "secret.toml").chmod(0)
+    cases = {tmp_path: "Is a directory", tmp_path / "large.toml": "larger than", tmp_path / "a" / "b": "No such file"}
+    if os.geteuid() != 0:
+        cases[tmp_path / "secret.toml"] = "Permission denied"
+    for path, expected in cases.items():
+        with pytest.raises(Refusal, match=expected) as caught:
+            config.load(path)
+        assert str(path) in caught.value.message
+
+
+def test_a_file_with_a_mark_of_its_encoding_names_the_line_that_is_none(tmp_path):
+    (tmp_path / "c.toml").write_bytes(b"# fine\n# gr\xfcn\n")
+    with pytest.raises(Refusal, match=r"not UTF-8 \(line 2\)"):
+        config.load(tmp_path / "c.toml")
 
 
 def test_a_missing_file_and_one_that_is_no_text_are_refused_by_name(tmp_path):

@@ -1,0 +1,71 @@
+"""The service's log in files: by configuration, and for a service in the background by default."""
+
+import json
+import shutil
+import signal
+import subprocess
+
+from support.wait import until
+
+JQ = "select(.task == $task)"
+
+
+def lines(folder):
+    return [
+        json.loads(line) for path in sorted(folder.glob("tsched-*.jsonl")) for line in path.read_text().splitlines()
+    ]
+
+
+def events(folder):
+    return [line["event"] for line in lines(folder)]
+
+
+def test_a_configured_folder_gets_every_line_that_stderr_gets(make_service, tmp_path):
+    folder = tmp_path / "logs"
+    service = make_service(config=f'[logs]\nfolder = "{folder}"\n')
+    service.cli("run", "--", "true")
+    assert service.json("status")["log_dir"] == str(folder)
+    until(lambda: "executor_started" in events(folder))
+    assert lines(folder) == service.log_lines()[: len(lines(folder))]
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+def test_a_folder_that_goes_and_one_that_cannot_be_written_stop_nothing(make_service, tmp_path):
+    folder = tmp_path / "logs"
+    service = make_service(config=f'[logs]\nfolder = "{folder}"\n')
+    config = service.base / "config.toml"
+    config.write_text("not toml")
+
+    def refused(times):
+        service.signal(signal.SIGHUP)
+        until(lambda: service.log().count("reload_refused") == times, timeout_s=30)
+
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+    refused(1)
+    refused(2)
+    assert service.log().count("log_files_failed") == 1
+    folder.unlink()
+    refused(3)
+    until(lambda: events(folder) == ["reload_refused"])
+    assert service.log().count("log_files_work_again") == 1
+    assert service.cli("run", "--", "true").code == 0
+
+
+def test_one_task_can_be_followed_through_the_log_with_jq(make_service, tmp_path):
+    folder = tmp_path / "logs"
+    service = make_service(config=f'[service]\nlog_level = "debug"\n\n[logs]\nfolder = "{folder}"\n')
+    service.cli("run", "--", "true")
+    task = service.cli("schedule", "--command", "sleep 0.5; exit 3").word
+    service.cli("wait", task, check=False)
+
+    def way():
+        files = sorted(map(str, folder.glob("*.jsonl")))
+        argv = ["jq", "-r", "--arg", "task", task, f"{JQ} | .event", *files]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+
+    if shutil.which("jq"):
+        assert until(lambda: "attempt_ended" in way() and way()) == ["submitted", "claimed", "started", "attempt_ended"]
+    own = [line for line in lines(folder) if line.get("task") == task]
+    assert all("executor" in line and line["attempt"] == 1 for line in own if line["event"] != "submitted")
+    assert "sleep 0.5" not in service.log()
