@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from .runners import Runner
     from .window import Budget
 
-QUICK_S = 0.002
-"""A task that ends within this time has its output read once, at its end: waiting for two pipes costs more."""
 START_LIMIT_US = 10 * SECOND_US
 """What a start takes beyond this counts as run time: a program on a dead network drive must not escape its limit."""
 
@@ -90,7 +88,6 @@ class Attempt:
         self._runner: Runner | None = None
         self._ladder: Ladder | None = None
         self._time = RunTime(house.loop, given.timeout_us if given.HasField("timeout_us") else None, self._time_out)
-        self._read_later: asyncio.TimerHandle | None = None
         self._exited: Exited | None = None
 
     @property
@@ -117,7 +114,6 @@ class Attempt:
             raise
         runner.attempt = self
         self._runner = runner
-        self._read_later = house.loop.call_later(QUICK_S, self.breathe)
         self._ladder = Ladder(house.loop, runner, self.id)
         self.given.ClearField("payload")
         self._time.count_from(self._now_mono_us + START_LIMIT_US)
@@ -181,11 +177,13 @@ class Attempt:
         return self._ladder
 
     def _has_started(self, report: RunnerStarted) -> None:
+        """It runs on: its output is read from now on. That of a quick one is read at its end, once."""
         self.started = Started(
             attempt_id=self.id, pid=report.pid, start_ticks=report.start_ticks, started_at_us=report.at_us
         )
         self._time.count_from(report.mono_us)
         self._say(self.started)
+        self.breathe()
 
     def _has_paused(self, report: RunnerPaused) -> None:
         """It stands still, or runs: since now, or as before."""
@@ -206,8 +204,6 @@ class Attempt:
         """The verdict is there and nothing of it runs: read the rest of its output, then say so."""
         self.verdict = verdict
         self._steps.cancel()
-        if self._read_later:
-            self._read_later.cancel()
         self._house.held_back.discard(self)
         self._house.freed(self, self._run_s())
         assert self._capture, self.id  # noqa: S101

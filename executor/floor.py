@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ..proto.values import EndReason
@@ -145,7 +145,7 @@ class Floor:
 
     def fill(self) -> None:
         """Give waiting tasks to idle runners; start runners for those that have a slot and no runner."""
-        missing: Counter[str] = Counter()
+        missing: defaultdict[str, int] = defaultdict(int)
         for attempt_id in self.desk.first():
             attempt = self.attempts.get(attempt_id)
             if attempt is None:
