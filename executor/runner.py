@@ -2,7 +2,7 @@
 
 It imports the standard library and psutil only, has one thread, and takes on its profile once, so that whatever it
 starts inherits that at no cost per task. It dies with its executor. Its life: Setup, Up, then for each Run either
-Refused, or Started and Exited.
+Refused, or Exited, with Started before it when the task runs on.
 
     waiting --Run--> running --program ended, or Kill--> ending what is left --nobody left--> waiting
                      running --Term--> stopping: until the program and its process group have ended, or Kill
