@@ -82,7 +82,7 @@ def way(args: Namespace) -> Path:
     if not _by_state_dir(args) or presence.accepts(path):
         return path
     holding = presence.holder(presence.state_lock(state_dir(args)))
-    return Path(holding.told) if holding and holding.told else path
+    return Path(holding.socket) if holding and holding.socket else path
 
 
 def there(path: Path, args: Namespace) -> bool:

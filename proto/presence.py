@@ -24,8 +24,8 @@ class Holder(NamedTuple):
     """Who holds a lock."""
 
     pid: int
-    told: str
-    """What it says of itself there: of a state folder, the public socket."""
+    socket: str
+    """Of a state folder: where it listens."""
 
 
 def socket_lock(path: Path) -> Path:
@@ -42,13 +42,13 @@ def holder(lock: Path) -> Holder | None:
     """Who holds the lock; None when nobody does, or nobody we may look at."""
     try:
         with lock.open("rb") as file:
-            pid, _, told = os.fsdecode(file.read(TOLD_LIMIT)).partition("\n")
+            pid, told, *_ = [*os.fsdecode(file.read(TOLD_LIMIT)).split("\n"), ""]
             found = os.fstat(file.fileno())
     except OSError:
         return None
     if not pid.isdigit() or not _has_open(int(pid), found):
         return None
-    return Holder(int(pid), told.removesuffix("\n"))
+    return Holder(int(pid), told)
 
 
 def _has_open(pid: int, wanted: os.stat_result) -> bool:

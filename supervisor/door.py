@@ -75,6 +75,12 @@ class Door:
                 self.path.unlink()
         await asyncio.gather(*(server.stop(grace_s) for server in servers))
 
+    def forget(self) -> None:
+        """Give the place up, and its folder where nothing is left in it."""
+        self._lock.remove()
+        with suppress(OSError):
+            self.path.parent.rmdir()
+
     def _stands(self) -> bool:
         """Whether the path leads to us."""
         return self._identity is not None and _identity(self.path) == self._identity

@@ -25,10 +25,13 @@ class Lock:
         self.path = path
         self._taken = taken
         self._told = told
+        self.former = ""
+        """What the former holder told."""
         self.descriptor = -1
         if inherited is not None:
             os.set_inheritable(inherited, False)
             self.descriptor = inherited
+            self.former = _told(inherited)[1]
         self.renew()
 
     def stands(self) -> bool:
@@ -43,6 +46,15 @@ class Lock:
             descriptor = self._take()
             self.close()
             self.descriptor = descriptor
+            self.former = _told(descriptor)[1]
+        self._write()
+
+    def tell(self, told: str) -> None:
+        """Tell this instead."""
+        self._told = told
+        self._write()
+
+    def _write(self) -> None:
         lines = os.fsencode(f"{os.getpid()}\n{self._told}\n")
         os.pwrite(self.descriptor, lines, 0)
         os.ftruncate(self.descriptor, len(lines))
@@ -52,9 +64,9 @@ class Lock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            told = os.read(descriptor, TOLD_LIMIT).decode("ascii", "replace").splitlines()
+            pid = _told(descriptor)[0]
             os.close(descriptor)
-            who = f" (pid {told[0]})" if told else ""
+            who = f" (pid {pid})" if pid else ""
             raise Refusal(RefusalReason.ALREADY_RUNNING, self._taken + who, "tsched down stops it") from None
         return descriptor
 
@@ -70,3 +82,9 @@ class Lock:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+
+def _told(descriptor: int) -> tuple[str, str]:
+    """Who is named in a lock, and what else is told there."""
+    pid, _, told = os.fsdecode(os.pread(descriptor, TOLD_LIMIT, 0)).partition("\n")
+    return pid, told.removesuffix("\n")

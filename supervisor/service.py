@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,11 +19,12 @@ from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import EndReason
 from ..store import StoreFault
-from . import log, reload
+from . import folder, log, reload
 from .control import Control
 from .door import Door
 from .notify import Watchdog
 from .parts import World, assemble
+from .places import Place
 from .reload import Handover
 
 SERVICES = ("tsched.v1.Tasks", "tsched.v1.Control")
@@ -45,6 +48,7 @@ class Service:
         places, background = world.places, self._parts.background
         self._public = Door(places.public, self._public_server, background)
         self._private = Door(places.link, self._private_server, background)
+        self._others: list[Door] = []
         self.fault: BaseException | None = None
         """What ended the service, when the disk let it down, or a bug."""
         world.store.on_fault(self._hear_fault)
@@ -84,6 +88,7 @@ class Service:
         parts, paths = self._parts, self._world.places.paths
         await parts.pool.start()
         await self._private.open()
+        await self._open_former_links()
         parts.desk.open()
         await self._public.open()
         parts.retention.start()
@@ -95,6 +100,29 @@ class Service:
         self._world.manager.ready(f"Version {__version__}, serving on {paths.socket}")
         self._serving = True
         self._obey()
+
+    async def _open_former_links(self) -> None:
+        """Be found by executors that were told of another socket, by a supervisor of another environment."""
+        places = self._world.places
+        wanted = places.former_links if self._parts.pool.members else ()
+        places.tell(wanted)
+        for path in wanted:
+            try:
+                place = Place(
+                    path=path,
+                    lock=folder.prepare_socket(path),
+                    prepare=partial(os.makedirs, path.parent, exist_ok=True),
+                )
+                self._others.append(door := Door(place, self._private_server, self._parts.background))
+                await door.open()
+            except (OSError, Refusal) as error:
+                log.get(socket=str(path)).warning("former_link_unusable", error=str(error))
+
+    async def _close_doors(self, cut_s: float) -> None:
+        doors = [self._private, *self._others]
+        await asyncio.gather(self._public.close(ANSWER_S), *(door.close(cut_s) for door in doors))
+        for door in self._others:
+            door.forget()
 
     async def stopped(self) -> None:
         """Wait until the service has stopped, or is ready to leave to the next program."""
@@ -154,7 +182,7 @@ class Service:
             await self._end_tasks()
         parts.pool.end()
         parts.news.ring_all()
-        await asyncio.gather(self._public.close(ANSWER_S), self._private.close(ANSWER_S))
+        await self._close_doors(ANSWER_S)
         self._stopped.set()
 
     async def _end_tasks(self) -> None:
@@ -201,7 +229,7 @@ class Service:
         self._parts.desk.end()
         self._parts.pool.close()
         # What an executor has said and was not told to be stored, it says again.
-        await asyncio.gather(self._public.close(ANSWER_S), self._private.close(CUT_S))
+        await self._close_doors(CUT_S)
         self._parts.pool.end()
         self._stopped.set()
 

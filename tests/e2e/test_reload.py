@@ -2,12 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+import tsched
 from support import procs
 from support.wait import until
 
@@ -182,6 +187,65 @@ def test_a_start_that_fails_after_it_ends_with_a_clear_last_line(service):
     last = json.loads(service.log().splitlines()[-1])
     assert (last["event"], last["level"], last["reason"]) == ("not_started", "critical", "store_corrupt")
     procs.sweep()
+
+
+def copied(service):
+    """The program as a package of its own, to be changed under the running service; started from there."""
+    site = service.base / "site"
+    ignored = shutil.ignore_patterns(".*", "tests", "docs", "bench", "*.egg-info", "__pycache__", "build")
+    shutil.copytree(Path(tsched.__file__).parent, site / "tsched", ignore=ignored)
+    service.stop()
+    service.env["PYTHONPATH"] = str(site)
+    service.start()
+    return site / "tsched"
+
+
+def test_another_version_takes_over_and_one_that_is_broken_does_not(service, witness):
+    program = copied(service)
+    task = service.cli("schedule", "--command", witness.command("long", WAIT.format(go=service.base / "go"))).word
+    started = witness.wait_start("long")
+    init = program / "__init__.py"
+    init.write_text(init.read_text().replace(tsched.__version__, "77.0.0"))
+    own = {**service.env, "PYTHONPATH": ""}
+    replaced = service.cli("up", "--replace", env=own)
+    assert f"{tsched.__version__} -> 77.0.0" in replaced.text
+    assert f"77.0.0; this command is version {tsched.__version__}" in replaced.stderr.decode()
+    main = program / "supervisor" / "service.py"
+    main.write_text(main.read_text() + "\nimport no_such_module\n")
+    before = started_at(service)
+    refused = service.cli("config", "reload", env=own, check=False)
+    assert refused.code == 125
+    assert b"would not start: ModuleNotFoundError: No module named 'no_such_module'" in refused.stderr
+    assert started_at(service) == before
+    (service.base / "go").touch()
+    assert service.cli("wait", task).code == 0
+    assert service.task(task)["attempts"][0]["pid"] == started.pid
+    main.write_text(main.read_text().replace("import no_such_module", ""))
+
+
+def test_a_store_that_is_too_new_for_the_program_is_found_before(service):
+    before = started_at(service)
+    with closing(sqlite3.connect(service.state_dir / "tsched.db", isolation_level=None)) as other:
+        [[version]] = other.execute("PRAGMA user_version").fetchall()
+        other.execute("PRAGMA user_version = 999")
+        refused = service.cli("config", "reload", "--json", check=False)
+        other.execute(f"PRAGMA user_version = {version}")
+    assert refused.json["error"]["reason"] == "store_newer"
+    assert started_at(service) == before
+
+
+def test_executors_find_a_supervisor_that_lives_in_another_environment(service, witness):
+    task = service.cli("schedule", "--command", witness.command("long", WAIT.format(go=service.base / "go"))).word
+    started = witness.wait_start("long")
+    for name in ("here", "there"):
+        service.signal(signal.SIGKILL)
+        service.wait()
+        (service.base / name).mkdir()
+        service.env["XDG_RUNTIME_DIR"] = str(service.base / name)
+        service.start()
+    (service.base / "go").touch()
+    assert service.cli("wait", task).code == 0
+    assert service.task(task)["attempts"][0]["pid"] == started.pid
 
 
 def test_replace_starts_one_where_none_runs(service):
