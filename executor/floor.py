@@ -46,6 +46,7 @@ class Floor:
         self.clock = clock
         self.sealer = sealer
         self.outbox = outbox
+        outbox.more_to_come = lambda: bool(self.desk.waiting)
         self.budget = Budget()
         self.desk = Desk(boot.slots)
         self.pool = Pool(self.loop, boot, self)
@@ -201,7 +202,7 @@ class Floor:
         attempt.hear(report)
         if runner.attempt is None:
             self.fill()
-        if not self.desk.running:
+        if not self.desk.running and not self.desk.waiting:
             self.outbox.hurry()
 
     def runner_died(self, runner: Runner) -> None:

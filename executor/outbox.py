@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 Item = RunnerUp | Started | Chunk | Paused | Finished
 
-FLUSH_S = 0.004
+FLUSH_S = 0.002
+GATHER_S = 0.01
+"""While there is work at hand, nobody waits for the supervisor's answer, and more is gathered into a message."""
 MESSAGE_BYTES = 1024 * 1024
 MOST_LOGS = 200
 
@@ -32,6 +34,7 @@ class Outbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.prepare: Callable[[], int] = lambda: 0
+        self.more_to_come: Callable[[], bool] = lambda: False
         self._items: deque[Item] = deque()
         self._returned: list[int] = []
         self._kept: list[int] = []
@@ -84,7 +87,7 @@ class Outbox:
     def touch(self) -> None:
         """There is something to say, soon."""
         if self.attached and self._timer is None:
-            self._timer = self._loop.call_later(FLUSH_S, self._ring)
+            self._timer = self._loop.call_later(GATHER_S if self.more_to_come() else FLUSH_S, self._ring)
 
     def hurry(self) -> None:
         """Nothing more is to be expected soon: send what there is."""

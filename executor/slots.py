@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 SAMPLES = 32
 LEAST_SAMPLES = 4
 QUICK_S = 0.05
-AHEAD_S = 0.05
+AHEAD_S = 0.1
 MOST_AHEAD = 16
-PATIENCE_S = 0.1
+PATIENCE_S = 0.3
 
 
 class Lane:
@@ -77,10 +77,15 @@ class Desk:
 
     @property
     def wanted(self) -> int:
-        """So many more tasks should be asked for."""
+        """So many more tasks should be asked for: none until half of what may be held ahead is used up.
+
+        So where tasks are short, they are asked for in few messages.
+        """
         if self.draining or self.paused:
             return 0
-        return max(0, self.slots + self._ahead - self.running - len(self.waiting) - self.granted)
+        ahead = self._ahead
+        room = self.slots + ahead - self.running - len(self.waiting) - self.granted
+        return room if room > ahead // 2 else 0
 
     def grant(self) -> int:
         """Ask for what is wanted."""

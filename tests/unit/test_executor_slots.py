@@ -57,9 +57,22 @@ def test_nothing_is_asked_for_while(state: str) -> None:
     assert desk.grant() == 0
 
 
-@pytest.mark.parametrize(("run_s", "ahead"), [(0.002, MOST_AHEAD), (0.01, 5), (0.03, 1), (0.05, 0), (3.0, 0)])
+@pytest.mark.parametrize(("run_s", "ahead"), [(0.002, MOST_AHEAD), (0.01, 10), (0.03, 3), (0.05, 0), (3.0, 0)])
 def test_as_many_are_held_ahead_as_start_soon(run_s: float, ahead: int) -> None:
     assert quick_desk(slots=2, run_s=run_s).wanted == 2 * ahead + 1
+
+
+def test_where_tasks_are_short_they_are_asked_for_many_at_a_time() -> None:
+    desk = quick_desk(slots=1)
+    asked = desk.grant()
+    for attempt_id in range(2, 2 + asked):
+        desk.arrive(attempt_id, "q", 0)
+    for attempt_id in range(2, 2 + asked // 2):
+        desk.end("q", 0.002)
+        desk.start(attempt_id)
+        assert desk.grant() == 0
+    desk.end("q", 0.002)
+    assert desk.grant() > asked // 2
 
 
 def test_a_slow_lane_beside_a_quick_one_ends_the_holding_ahead() -> None:
