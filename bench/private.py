@@ -20,7 +20,7 @@ import psutil
 PR_SET_CHILD_SUBREAPER = 36
 TSCHED = [sys.executable, "-P", "-m", "tsched"]
 GONE_S = 10.0
-KINDS = ("supervisor", "executors", "runners", "commands")
+KINDS = ("supervisor", "executors", "runners and commands")
 
 
 class Private:
@@ -70,20 +70,23 @@ class Private:
         return json.loads(self.cli(*args, "--json"))
 
     def cpu_s(self) -> dict[str, float]:
-        """Processor seconds used so far by each kind of process. What a runner has waited for are its commands."""
-        runners = [runner for pid in self.executors for runner in psutil.Process(pid).children()]
-        times = [runner.cpu_times() for runner in runners]
-        return {
-            "supervisor": _own_s(self.pid),
-            "executors": sum(map(_own_s, self.executors)),
-            "runners": sum(each.user + each.system for each in times),
-            "commands": sum(each.children_user + each.children_system for each in times),
-        }
+        """Processor seconds used so far by each kind of process; a runner that left is counted with its executor's."""
+        executors = [psutil.Process(pid) for pid in self.executors]
+        runners = [runner for executor in executors for runner in executor.children()]
+        below = sum(_waited_s(each) for each in (*executors, *runners)) + sum(map(_own_s, runners))
+        own = (_own_s(psutil.Process(self.pid)), sum(map(_own_s, executors)), below)
+        return dict(zip(KINDS, own, strict=True))
 
 
-def _own_s(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
+def _own_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
     return times.user + times.system
+
+
+def _waited_s(process: psutil.Process) -> float:
+    """What those used that it has waited for, and those that they had waited for."""
+    times = process.cpu_times()
+    return times.children_user + times.children_system
 
 
 def _gone(process: psutil.Process) -> bool:

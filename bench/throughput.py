@@ -5,8 +5,7 @@
 The same number of `true`, two at a time, by: tsched through its Python client (one Submit, one Wait), tsched through
 its command line (`seq N | tsched run --each-line -`, the whole command), task-spooler (`tsp -S 2`, one `tsp true`
 each), and `xargs -P2`, which keeps nothing and is the floor of what starting processes costs. `sh -c true` is the same
-with a shell in between, as a command given as one string has. One service runs throughout, of default configuration
-but for one thing: its warm runners stay, so that the processor time of each can be told.
+with a shell in between, as a command given as one string has. A service of default configuration runs throughout.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ TSP_WARM_UP = 20
 TSP_AHEAD = 800
 """task-spooler serves a thousand connections, one for each waiting job, and then lets its caller wait for ever."""
 
-CONFIG = "[executors]\nrunner_idle_s = 86400.0\n"
 ARGV = api.Command(argv=api.Argv(args=["true"]))
 SHELL = api.Command(shell="true")
 TSP_LOOP = f"""
@@ -107,7 +105,7 @@ def _children_s() -> float:
 
 def main() -> int:
     bench = Bench("throughput", f"{TASKS:,} x true, output kept, results durable")
-    with private.service(CONFIG) as service, Client(service.socket) as client:
+    with private.service() as service, Client(service.socket) as client:
         by_client(service, client, ARGV, WARM_UP)
         bench.ask(
             {
@@ -139,7 +137,7 @@ def show(bench: Bench) -> None:
     bench.table(("median of the rounds", "tasks/s", "lowest to highest", "of xargs", "CPU us/task, machine"), rows)
     ours = [way for way in ways if "client" in way]
     costs = [(way, *(f"{bench.median(way, f'{kind}_us'):,.0f}" for kind in private.KINDS)) for way in ours]
-    costs += [(way, "", "", "", f"{bench.median(way, 'commands_us'):,.0f}") for way in ways if "xargs" in way]
+    costs += [(way, "", "", f"{bench.median(way, 'commands_us'):,.0f}") for way in ways if "xargs" in way]
     bench.table(("CPU us per task", *private.KINDS), costs)
     if "tsp -S 2, true" in rate:
         for way in ("tsched, client, true", "tsched, run --each-line, true"):
