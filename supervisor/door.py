@@ -132,6 +132,8 @@ class Door:
         self._wrong = wrong
 
     def _watch_and_retry(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
         if self._watch is not None and not self._closed:
             self._watch.watch(self._wanted())
             self._retry = asyncio.get_running_loop().call_later(RETRY_AFTER_S, self._look)
@@ -147,7 +149,7 @@ class Door:
         beside = _room(self.path)
         server = self._make_server()
         try:
-            server.add_insecure_port(endpoint.target(beside))
+            _bind(server, beside)
             await server.start()
             identity = _identity(beside)
             os.link(beside, self.path, follow_symlinks=False)
@@ -159,6 +161,14 @@ class Door:
         self._server, self._identity = server, identity
         if self._closed:
             await self.close(0)
+
+
+def _bind(server: grpc.aio.Server, path: Path) -> None:
+    """Raises Refusal SOCKET_UNUSABLE where gRPC cannot."""
+    try:
+        server.add_insecure_port(endpoint.target(path))
+    except RuntimeError as error:
+        raise Refusal(RefusalReason.SOCKET_UNUSABLE, f"cannot listen at {path}: {error}", "see its folder") from None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

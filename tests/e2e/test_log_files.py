@@ -1,6 +1,7 @@
 """The service's log in files: by configuration, and for a service in the background by default."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -69,3 +70,22 @@ def test_one_task_can_be_followed_through_the_log_with_jq(make_service, tmp_path
     own = [line for line in lines(folder) if line.get("task") == task]
     assert all("executor" in line and line["attempt"] == 1 for line in own if line["event"] != "submitted")
     assert "sleep 0.5" not in service.log()
+
+
+def test_in_the_background_files_get_the_log_and_supervisor_log_one_start_and_what_a_crash_prints(service):
+    service.stop()
+    first_log, folder = service.state_dir / "supervisor.log", service.state_dir / "logs"
+    for _ in range(2):
+        pid = service.cli("up", "-d", "--json").json["pid"]
+        assert service.json("status")["log_dir"] == str(folder)
+        told = [json.loads(line)["event"] for line in first_log.read_text().splitlines()]
+        assert (told[0], told[-1], told.count("starting")) == ("starting", "log_goes_on", 1)
+        assert service.cli("up", "-d", check=False).code == 1
+        service.cli("config", "reload")
+        service.cli("down")
+        assert "stopped" not in first_log.read_text()
+    assert events(folder).count("stopped") == 2
+    pid = service.cli("up", "-d", "--json").json["pid"]
+    os.kill(pid, signal.SIGABRT)
+    until(lambda: "Fatal Python error: Aborted" in first_log.read_text())
+    until(lambda: service.cli("status", check=False).code == 69)
