@@ -28,7 +28,7 @@ from . import config, log, places, preflight, reload
 from .log_files import Limits, LogFiles
 from .notify import Manager
 from .parts import World
-from .places import Paths
+from .places import Paths, Places
 from .reload import Handover
 from .service import Service
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refusal as refusal:
         _tell(options.ready_fd, {"error": {"reason": refusal.reason, "message": refusal.message, "hint": refusal.hint}})
         if handover is not None:
-            log.get().critical("not_started", reason=refusal.reason, error=refusal.message, hint=refusal.hint)
+            log.ready().critical("not_started", reason=refusal.reason, error=refusal.message, hint=refusal.hint)
         else:
             print(f"tsched: {refusal.message} ({refusal.hint})", file=sys.stderr)  # noqa: T201
         return refusal.exit_code
@@ -79,35 +79,44 @@ async def _serve(options: argparse.Namespace, handover: Handover) -> int:
     settings = config.load(_config_path(options.config))
     lines = log.setup(settings.service_log_level)
     lines.files = _log_files(settings, options.log_dir, lines)
-    manager = Manager(os.environ, SystemClock())
     held = places.take(_paths(options), handover.locks)
     try:
         if options.log_dir and not handover.pid:
             _empty_first_log(held.paths.state_dir)
-        with manager.long_work():
-            store = Store.open(held.paths.state_dir, PlainCipher(), SystemClock())
-        world = World(
-            store=store,
-            clock=SystemClock(),
-            config=settings,
-            places=held,
-            manager=manager,
-            log_dir=lines.files.folder if lines.files else None,
-            executor_logs=handover.executor_logs,
-        )
-        release_stderr = log.capture_stderr()
-        try:
-            service = await _run(world, options, handover, lines)
-            if (heirloom := service.handover) is not None:
-                release_stderr()
-                _begin_anew(world, heirloom)
-            return EXIT_TSCHED_FAILED if service.fault or heirloom else EXIT_OK
-        finally:
-            store.close()
-            log.get().info("stopped")
-            release_stderr()
+        world = _open_store(settings, held, lines, handover)
+        return await _live(world, options, handover, lines)
     finally:
         held.leave()
+
+
+def _open_store(settings: config.Config, held: Places, lines: log.Lines, handover: Handover) -> World:
+    clock = SystemClock()
+    manager = Manager(os.environ, clock)
+    with manager.long_work():
+        store = Store.open(held.paths.state_dir, PlainCipher(), clock)
+    return World(
+        store=store,
+        clock=clock,
+        config=settings,
+        places=held,
+        manager=manager,
+        log_dir=lines.files.folder if lines.files else None,
+        executor_logs=handover.executor_logs,
+    )
+
+
+async def _live(world: World, options: argparse.Namespace, handover: Handover, lines: log.Lines) -> int:
+    release_stderr = log.capture_stderr()
+    try:
+        service = await _run(world, options, handover, lines)
+        if (heirloom := service.handover) is not None:
+            release_stderr()
+            _begin_anew(world, heirloom)
+        return EXIT_TSCHED_FAILED if service.fault or heirloom else EXIT_OK
+    finally:
+        world.store.close()
+        log.get().info("stopped")
+        release_stderr()
 
 
 async def _run(world: World, options: argparse.Namespace, handover: Handover, lines: log.Lines) -> Service:

@@ -119,6 +119,13 @@ def get(**bound: Any) -> Any:
     return structlog.get_logger(**bound)
 
 
+def ready() -> Any:
+    """A logger also where nothing was set up yet."""
+    if not structlog.is_configured():
+        setup("info")
+    return get()
+
+
 def tells_steps() -> bool:
     """Whether somebody asked for level debug."""
     return _steps

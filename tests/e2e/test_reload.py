@@ -189,6 +189,24 @@ def test_a_start_that_fails_after_it_ends_with_a_clear_last_line(service):
     procs.sweep()
 
 
+def test_a_configuration_that_breaks_after_the_look_ends_it_with_a_clear_last_line(make_service):
+    service = make_service(config="[executors]\ncount = 1\n")
+    service.damaged = True
+    config, hook = service.base / "config.toml", service.base / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        f"import os\nif 'TSCHED_HANDOVER' in os.environ: open({str(config)!r}, 'w').write('[executors')\n"
+    )
+    service.stop()
+    service.env["PYTHONPATH"] = str(hook)
+    service.start()
+    service.signal(signal.SIGHUP)
+    assert service.wait(60) == 2
+    last = json.loads(service.log().splitlines()[-1])
+    assert (last["event"], last["level"], last["reason"]) == ("not_started", "critical", "bad_config")
+    procs.sweep()
+
+
 def copied(service):
     """The program as a package of its own, to be changed under the running service; started from there."""
     site = service.base / "site"
