@@ -148,7 +148,7 @@ class Attempt:
         if self._runner and self.running:
             self._runner.send(Pause(self.id, on))
         elif self.verdict is None:
-            self._say(Paused(attempt_id=self.id, on=False, at_us=self._house.clock.now_us()))
+            self._say(Paused(attempt_id=self.id, on=False, at_us=self._house.clock.now_us(), answer=True))
 
     def forget(self, grace_us: int) -> None:
         """End it within the grace, and say nothing of it any more."""
@@ -189,7 +189,9 @@ class Attempt:
         """It stands still, or runs: since now, or as before."""
         (self._time.pause if report.on else self._time.go_on)(report.mono_us)
         self.paused = Paused(attempt_id=self.id, on=report.on, at_us=report.at_us, paused_us=self._time.paused_us)
-        self._say(self.paused)
+        said = Paused(answer=report.answer)
+        said.MergeFrom(self.paused)
+        self._say(said)
 
     def _time_out(self) -> None:
         text = f"ran longer than {self.given.timeout_us / SECOND_US:g} s"

@@ -81,12 +81,16 @@ class Stopping(NamedTuple):
 
 
 class Paused(NamedTuple):
-    """Report: this is how it is, and has been since then. A task that cannot be paused is not `on`."""
+    """Report: this is how it is, and has been since then. A task that cannot be paused is not `on`.
+
+    `answer`: to an order; else it has changed by itself.
+    """
 
     attempt_id: int
     on: bool
     at_us: int
     mono_us: int
+    answer: bool = True
 
 
 class Exited(NamedTuple):

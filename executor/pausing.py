@@ -95,6 +95,6 @@ class Pausing:
         self._say()
 
     def _say(self) -> None:
-        answer = Paused(self._id, self._paused, *self._since)
-        self._tell(*[answer] * max(1, self._owed))
+        said = Paused(self._id, self._paused, *self._since, answer=self._owed > 0)
+        self._tell(*[said] * max(1, self._owed))
         self._owed = 0

@@ -193,7 +193,7 @@ class TasksServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Resume(self, request, context):
-        """Lets a paused task go on.
+        """Lets a paused task go on. Harmless when it runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -234,16 +234,18 @@ class Pause(_message.Message):
     def __init__(self, attempt_id: _Optional[int] = ..., on: bool = ...) -> None: ...
 
 class Paused(_message.Message):
-    __slots__ = ("attempt_id", "on", "at_us", "paused_us")
+    __slots__ = ("attempt_id", "on", "at_us", "paused_us", "answer")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     ON_FIELD_NUMBER: _ClassVar[int]
     AT_US_FIELD_NUMBER: _ClassVar[int]
     PAUSED_US_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
     attempt_id: int
     on: bool
     at_us: int
     paused_us: int
-    def __init__(self, attempt_id: _Optional[int] = ..., on: bool = ..., at_us: _Optional[int] = ..., paused_us: _Optional[int] = ...) -> None: ...
+    answer: bool
+    def __init__(self, attempt_id: _Optional[int] = ..., on: bool = ..., at_us: _Optional[int] = ..., paused_us: _Optional[int] = ..., answer: bool = ...) -> None: ...
 
 class Tap(_message.Message):
     __slots__ = ("attempt_id", "on")

@@ -207,7 +207,8 @@ class Link(link_pb2_grpc.LinkServicer):
         for attempt_id in told.kept:
             session.recalled(attempt_id, back=False)
         for pause in told.paused:
-            session.paused(pause.attempt_id, on=pause.on)
+            if pause.answer:
+                session.paused(pause.attempt_id, on=pause.on)
         for finish in told.finished:
             session.forget(finish.attempt_id)
         if told.finished:

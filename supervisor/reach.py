@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
 from ..proto import link_pb2
 from ..proto.clock import Clock
 from ..proto.errors import Refusal, RefusalReason
-from ..proto.values import AttemptState, EndReason
+from ..proto.values import AttemptState, EndReason, TaskState
 from ..store import Store, model, tasks
 from ..store.db import Db
 from .news import News
@@ -20,6 +21,7 @@ from .pool import Pool
 RECALLS = 3
 # A tree of many processes takes a while to stand still, on a busy machine most of all.
 STANDSTILL_S = 30.0
+HELD = (AttemptState.CLAIMED, AttemptState.RUNNING)
 T = TypeVar("T")
 
 
@@ -57,35 +59,35 @@ class Reach:
 
     async def pause(self, task_id: str, *, on: bool) -> None:
         """Have a running task's tree stand still, or go on; done when that is durable. Raises Refusal WRONG_STATE."""
-        verb, done = ("pause", "paused") if on else ("resume", "resumed")
         attempt = await self._newest(task_id)
-        if attempt is None or attempt.state != AttemptState.RUNNING:
-            await self._refuse_pause(task_id, done)
-            raise _not_now(
-                f"task {task_id} has not started: it cannot be {done}", f"try again, or: tsched hold {task_id}"
-            )
-        session = self._pool.session_of(attempt.executor)
-        if session is None:
-            raise _not_now(f"the executor of task {task_id} is not attached at the moment", "try again")
-        try:
-            async with asyncio.timeout(STANDSTILL_S):
-                does = await session.pause(attempt.attempt_id, on=on)
-        except TimeoutError:
-            hint = f"try again: tsched {verb} {task_id}"
-            raise _not_now(f"task {task_id} could not be {done} within {STANDSTILL_S:.0f} s", hint) from None
+        session = self._pool.session_of(attempt.executor) if attempt is not None and attempt.state in HELD else None
+        does = False
+        if attempt is not None and session is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STANDSTILL_S):
+                    does = await session.pause(attempt.attempt_id, on=on)
         if not does:
-            await self._refuse_pause(task_id, done)
-            raise _not_now(f"task {task_id} could not be {done} just now", f"try again: tsched {verb} {task_id}")
+            raise await self._why_not(task_id, "pause" if on else "resume")
         self._news.ring(task_id)
 
-    async def _refuse_pause(self, task_id: str, done: str) -> None:
-        """Say what the task is doing instead, where that is more than not yet running."""
+    async def _why_not(self, task_id: str, verb: str) -> Refusal:
+        """What keeps a task from being paused, or from being resumed."""
         row = await asyncio.wrap_future(self._store.read(partial(tasks.get, id=task_id)))
-        if row.state != "running":
-            hint = f"only a {'running' if done == 'paused' else 'paused'} task can be {done}"
-            raise _not_now(f"task {task_id} is {row.state}: it cannot be {done}", hint)
+        attempt = await self._newest(task_id)
+        if row.state != TaskState.RUNNING or attempt is None:
+            hint = f"only a {'running' if verb == 'pause' else 'paused'} task can be {verb}d"
+            return _not_now(f"task {task_id} is {row.state}: it cannot be {verb}d", hint)
         if row.cancel_requested_at_us is not None:
-            raise _not_now(f"task {task_id} is being ended: it cannot be {done}", f"tsched wait {task_id}")
+            return _not_now(f"task {task_id} is being ended: it cannot be {verb}d", f"tsched wait {task_id}")
+        if attempt.state == AttemptState.CLAIMED:
+            return _not_now(
+                f"task {task_id} has not started", f"try again, or keep it from starting: tsched hold {task_id}"
+            )
+        if self._pool.session_of(attempt.executor) is None:
+            return _not_now(f"the executor of task {task_id} is not attached just now", "try again")
+        return _not_now(
+            f"not everything that task {task_id} started could be {verb}d", f"try again: tsched {verb} {task_id}"
+        )
 
     async def _newest(self, task_id: str) -> model.AttemptRow | None:
         attempts = await asyncio.wrap_future(self._store.read(partial(tasks.attempts_of, id=task_id)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ class Session:
         self._outgoing: asyncio.Queue[link_pb2.ToExecutor] = asyncio.Queue()
         self._reports: asyncio.Queue[link_pb2.FromExecutor | None] = asyncio.Queue()
         self._recalls: dict[int, asyncio.Future[bool]] = {}
-        self._pauses: dict[int, list[tuple[bool, asyncio.Future[bool]]]] = {}
+        self._pauses: dict[int, deque[tuple[bool, asyncio.Future[bool]]]] = {}
 
     def tell(self, **fields: Any) -> None:
         """Queue a message for the executor."""
@@ -74,22 +75,18 @@ class Session:
             answer.set_result(back)
 
     async def pause(self, attempt_id: int, *, on: bool) -> bool:
-        """Have an attempt stand still, or go on. The answer: whether it does; no, when it has ended first."""
+        """Have an attempt stand still, or go on. The answer: whether it does now; no, when it has ended first."""
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._pauses.setdefault(attempt_id, []).append((on, answer))
+        self._pauses.setdefault(attempt_id, deque()).append((on, answer))
         self.tell(pauses=[link_pb2.Pause(attempt_id=attempt_id, on=on)])
         return await answer
 
-    def paused(self, attempt_id: int, *, on: bool | None) -> None:
-        """Answer those who asked for just that; all of them when it has ended (None).
-
-        What is said of the other state is no answer: it is said again after each attach, whoever asked what meanwhile.
-        """
-        waiting = self._pauses.pop(attempt_id, [])
-        if others := [each for each in waiting if on is not None and each[0] is not on]:
-            self._pauses[attempt_id] = others
-        for asked, answer in waiting:
-            if (on is None or asked is on) and not answer.done():  # whoever asked may have given up
+    def paused(self, attempt_id: int, *, on: bool) -> None:
+        """Answer whoever asked first; the executor answers in the order in which it was asked."""
+        waiting = self._pauses.get(attempt_id)
+        if waiting:
+            asked, answer = waiting.popleft()
+            if not answer.done():  # whoever asked may have given up
                 answer.set_result(asked is on)
 
     def untap(self, task_id: str) -> None:
@@ -120,7 +117,9 @@ class Session:
     def _give_up(self, attempt_id: int) -> None:
         """Nothing that was asked of this attempt will be answered any more."""
         self.recalled(attempt_id, back=False)
-        self.paused(attempt_id, on=None)
+        for _, answer in self._pauses.pop(attempt_id, ()):
+            if not answer.done():
+                answer.set_result(False)
 
 
 async def _merged(queue: asyncio.Queue[M]) -> M:

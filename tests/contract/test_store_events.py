@@ -139,7 +139,7 @@ def test_a_waiting_task_is_told_of_as_it_changes(keep: Keep) -> None:
 def test_a_release_to_a_later_time_is_a_change(keep: Keep) -> None:
     task_id = keep.task(hold=True, due_at_us=keep.clock.us + 1)
     keep.do(tasks.release, id=task_id, now_us=keep.clock.us)
-    assert [(event.event, event.state) for event in keep.events()] == [("submitted", "held"), ("modified", "scheduled")]
+    assert [(event.event, event.state) for event in keep.events()] == [("submitted", "held"), ("released", "scheduled")]
 
 
 def test_standing_still_and_going_on_are_told_with_their_times(keep: Keep, executor: str) -> None:

@@ -456,7 +456,14 @@ class StoreMachine(RuleBasedStateMachine):
             self.heard[event.task].paused = False
             assert event.reason
         else:
-            assert event.state == event.event or event.event in ("started", "stopping", "modified", "paused", "resumed")
+            assert event.state == event.event or event.event in (
+                "started",
+                "stopping",
+                "modified",
+                "released",
+                "paused",
+                "resumed",
+            )
             paused = {"paused": True, "resumed": False}.get(event.event, self.heard[event.task].paused)
             self.heard[event.task] = Heard(event.state, event.attempt, paused and event.state == "running")
 

@@ -111,3 +111,4 @@ def test_one_that_shall_end_is_woken_and_that_is_said_unasked(scene: Scene) -> N
     scene.pausing.wake()
     scene.pausing.wake()
     assert (scene.answers, scene.tree.ended) == ([True, False], 1)
+    assert [said.answer for said in scene.told] == [True, False]

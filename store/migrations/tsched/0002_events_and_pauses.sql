@@ -31,7 +31,7 @@ CREATE TRIGGER events_submitted AFTER INSERT ON tasks BEGIN
 END;
 
 -- Where it goes when it leaves `running`, its attempt knows why. It leaves with a smaller number where it was handed
--- back. What is released to its time was changed by a person; what is edited to a later time is told of by the edit.
+-- back. What is edited to a later time is told of by the edit; what becomes scheduled otherwise was released.
 CREATE TRIGGER events_moved AFTER UPDATE OF state ON tasks
 WHEN new.state <> old.state AND new.state <> 'running'
     AND (old.state <> 'running' OR new.attempt = old.attempt OR new.finished_at_us IS NOT NULL)
@@ -40,7 +40,7 @@ BEGIN
     INSERT INTO events (at_us, task, task_id, event, state, attempt, reason, queue)
     VALUES (
         coalesce(new.finished_at_us, new.changed_at_us), new.seq, new.id,
-        CASE new.state WHEN 'scheduled' THEN 'modified' ELSE new.state END, new.state, new.attempt,
+        CASE new.state WHEN 'scheduled' THEN 'released' ELSE new.state END, new.state, new.attempt,
         CASE WHEN new.state = 'succeeded' THEN '' ELSE coalesce(new.reason, CASE WHEN old.state = 'running'
             THEN (SELECT reason FROM attempts WHERE task = new.seq AND number = new.attempt) END, '') END,
         new.queue
