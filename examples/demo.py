@@ -168,9 +168,12 @@ def show(day: Day, ids: dict[str, str]) -> None:
     print(day.tsched("logs", ids["verify"]))
     say("The log of another one: every byte as it was given")
     print(day.tsched("logs", ids["words"]))
-    say("What the service says about a task, in its own log")
-    lines = (day.folder / "state" / "supervisor.log").read_text().splitlines()
-    print([line for line in lines if json.loads(line).get("task")][-1])
+    say("What the service says in its own log about a task that did not succeed")
+    logs = sorted((day.folder / "state" / "logs").iterdir())
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    said = [line for line in lines if json.loads(line).get("task") == ids["fails"]]
+    day.expect("the log tells of the task that failed:", bool(said), True)
+    print("\n".join(said))
 
 
 def main() -> int:
