@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import procs
+from support.fake_api import FakeApi
 from support.service import Service
 from support.wait import until
 from support.witness import Witness
@@ -45,6 +46,15 @@ def _nothing_left(_subreaper: None) -> Iterator[None]:
         pytest.fail(f"the test left processes behind: {procs.sweep()}", pytrace=False)
     finally:
         procs.reap()
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
+    """A scripted supervisor, where the command line of this process looks for it."""
+    monkeypatch.setenv("TSCHED_SOCKET", str(tmp_path / "s"))
+    fake = FakeApi(tmp_path / "s")
+    yield fake
+    fake.stop()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,18 +7,10 @@ import threading
 
 import pytest
 
-from support.fake_api import FakeApi, gone, in_turn, refusing, streaming
+from support.fake_api import gone, in_turn, refusing, streaming
 from support.service import TSCHED
 from tsched.cli import main
 from tsched.proto import api_pb2 as api
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    monkeypatch.setenv("TSCHED_SOCKET", str(tmp_path / "s"))
-    fake = FakeApi(tmp_path / "s")
-    yield fake
-    fake.stop()
 
 
 def said(capfd, *words):

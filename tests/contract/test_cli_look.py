@@ -7,20 +7,12 @@ import sys
 
 import pytest
 
-from support.fake_api import FakeApi, answering
+from support.fake_api import answering
 from tsched.cli import main
 from tsched.proto import api_pb2 as api
 from tsched.proto.clock import SystemClock
 
 HEAVY = {"structlog", "sqlite_utils", "sqlite3", "rich", "cryptography", "psutil", "dateutil", "grpc_status"}
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    monkeypatch.setenv("TSCHED_SOCKET", str(tmp_path / "s"))
-    fake = FakeApi(tmp_path / "s")
-    yield fake
-    fake.stop()
 
 
 def said(capfd, *words):

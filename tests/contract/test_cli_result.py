@@ -5,19 +5,11 @@ import json
 
 import pytest
 
-from support.fake_api import FakeApi, answering, streaming
+from support.fake_api import answering, streaming
 from tsched.cli import main
 from tsched.proto import api_pb2 as api
 
 BYTES = bytes(range(256))
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    monkeypatch.setenv("TSCHED_SOCKET", str(tmp_path / "s"))
-    fake = FakeApi(tmp_path / "s")
-    yield fake
-    fake.stop()
 
 
 def said(capfdbinary, *words):

@@ -4,19 +4,11 @@ import json
 
 import pytest
 
-from support.fake_api import FakeApi, answering, gone, in_turn, refusing
+from support.fake_api import answering, gone, in_turn, refusing
 from tsched.cli import main
 from tsched.proto import api_pb2 as api
 
 STEERING = {"hold": "Hold", "release": "Release", "pause": "Pause", "resume": "Resume", "cancel": "Cancel"}
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    monkeypatch.setenv("TSCHED_SOCKET", str(tmp_path / "s"))
-    fake = FakeApi(tmp_path / "s")
-    yield fake
-    fake.stop()
 
 
 def said(capfd, *words):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from support.fake_api import FakeApi, answering, gone, in_turn, streaming
+from support.fake_api import answering, gone, in_turn, streaming
 from support.service import TSCHED
 from support.wait import until
 from tsched.cli import main, stopper, views
@@ -25,14 +25,6 @@ def said(capfd, *words):
 @pytest.fixture
 def _nobody(tmp_path, monkeypatch):
     monkeypatch.setenv("TSCHED_SOCKET", str(tmp_path / "s"))
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    monkeypatch.setenv("TSCHED_SOCKET", str(tmp_path / "s"))
-    fake = FakeApi(tmp_path / "s")
-    yield fake
-    fake.stop()
 
 
 @pytest.mark.parametrize(
