@@ -109,10 +109,10 @@ async def _live(world: World, options: argparse.Namespace, handover: Handover, l
     release_stderr = log.capture_stderr()
     try:
         service = await _run(world, options, handover, lines)
-        if (heirloom := service.handover) is not None:
+        if leaving := service.handover is not None:
             release_stderr()
-            _begin_anew(world, heirloom)
-        return EXIT_TSCHED_FAILED if service.fault or heirloom else EXIT_OK
+            await _begin_anew(world, service)
+        return EXIT_TSCHED_FAILED if service.fault or leaving else EXIT_OK
     finally:
         world.store.close()
         log.get().info("stopped")
@@ -157,16 +157,28 @@ def _former(handover: Handover) -> dict[str, str]:
     return {"after": handover.version} if handover.version else {}
 
 
-def _begin_anew(world: World, handover: Handover) -> None:
+async def _begin_anew(world: World, service: Service) -> None:
     """Become the program that is on disk now; returns only where that cannot be."""
+    await _hear_without_loop(service)
+    if (heirloom := service.handover) is None:
+        return
     closing = threading.Thread(target=world.store.close, daemon=True)
     closing.start()
     closing.join(CLOSE_S)
     locks = {name: lock.descriptor for name, lock in world.places.locks.items()}
     try:
-        reload.become(replace(handover, pid=os.getpid(), locks=locks))
+        # Asked for last: what was signalled until now goes with it.
+        reload.become(replace(service.handover or heirloom, pid=os.getpid(), locks=locks))
     except OSError as error:
         log.get().critical("not_started", error=f"{sys.executable}: {error.strerror}")
+
+
+async def _hear_without_loop(service: Service) -> None:
+    """Have signals noted by the service while its loop does not turn any more; the loop would hear them never."""
+    for _ in range(2):  # it hears what has come in one turn, and tells it in the next
+        await asyncio.sleep(0)
+    signal.signal(signal.SIGTERM, lambda *_: service.terminate())
+    signal.signal(signal.SIGINT, lambda *_: service.interrupt())
 
 
 def _log_files(settings: config.Config, log_dir: Path | None, lines: log.Lines) -> LogFiles | None:

@@ -14,7 +14,7 @@ from ..proto.sealing import Sealer
 from ..proto.values import EndReason, TaskState
 from ..store import Store, model, tasks
 from ..store.db import Db
-from . import changes, drafts, log, pages, views
+from . import changes, drafts, durable, log, pages, views
 from .config import Config
 from .desk import Desk
 from .feed import Feed
@@ -118,9 +118,8 @@ class Tasks(api_pb2_grpc.TasksServicer):
     @answered
     async def Delete(self, request: api_pb2.DeleteRequest, context: Context) -> api_pb2.DeleteResponse:  # noqa: N802
         """Remove a task that does not run."""
-        deleted = await self._reach.unstarted(
-            request.id, partial(tasks.delete, id=request.id, now_us=self._clock.now_us())
-        )
+        command = partial(tasks.delete, id=request.id, now_us=self._clock.now_us())
+        deleted = await self._reach.unstarted(request.id, command, lambda _: self._news.ring(request.id))
         if deleted.attempt_ids:
             await drop_output(self._store, deleted.attempt_ids)
         self._news.ring(request.id)
@@ -142,8 +141,8 @@ class Tasks(api_pb2_grpc.TasksServicer):
         """Make a task anew that has ended."""
         self._check_taking()
         command = partial(tasks.retry, id=request.id, key=request.key or None, now_us=self._clock.now_us())
-        stored = await asyncio.wrap_future(self._store.write(command))
-        self._see_to(stored, (await self._follower.row(stored.id)).queue)
+        stored = await durable.stored(self._store.write(command), lambda _: self._desk.review())
+        self._desk.review()
         return api_pb2.SubmitResponse(tasks=[views.submitted(stored)])
 
     @answered
@@ -210,7 +209,8 @@ class Tasks(api_pb2_grpc.TasksServicer):
             wanted.append(drafter.draft(spec))
             if len(wanted) % DRAFTS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        stored = await asyncio.wrap_future(self._store.write(partial(tasks.submit, drafts=wanted, now_us=now_us)))
+        command = partial(tasks.submit, drafts=wanted, now_us=now_us)
+        stored = await durable.stored(self._store.write(command), lambda _: self._desk.review())
         if log.tells_steps():
             for task in stored:
                 log.step("submitted", task=task.id, state=task.state, existed=task.existed)
@@ -222,10 +222,13 @@ class Tasks(api_pb2_grpc.TasksServicer):
 
     async def _change(self, task_id: str, command: Callable[[Db], model.TaskRow]) -> api_pb2.Task:
         """Change a task that has not started, and have it seen to."""
-        row = await self._reach.unstarted(task_id, command)
-        self._see_to(row, row.queue)
-        self._news.ring(task_id)
+        row = await self._reach.unstarted(task_id, command, self._changed)
+        self._changed(row)
         return views.detailed(row, await self._follower.attempts(task_id))
+
+    def _changed(self, row: model.TaskRow) -> None:
+        self._see_to(row, row.queue)
+        self._news.ring(row.id)
 
     async def _shown(self, task_id: str) -> api_pb2.Task:
         row = await self._follower.row(task_id)
@@ -235,7 +238,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         """Have the desk give the task out when it is ready, and wake for it when it is not."""
         if task.state == TaskState.READY:
             self._desk.ready(queue)
-        elif task.state == TaskState.SCHEDULED:
+        elif task.state in (TaskState.SCHEDULED, TaskState.RETRYING):
             self._desk.scheduled(task.due_at_us)
 
     def _close_tap(self, task_id: str, tap: Tap) -> None:

@@ -144,7 +144,11 @@ class Desk:
 
     def _free(self) -> dict[str, int]:
         """The free places of each executor that has any."""
-        return {name: session.credits for name, session in self._sessions.items() if session.credits > 0}
+        return {
+            name: session.credits
+            for name, session in self._sessions.items()
+            if session.credits > 0 and not session.closed.is_set()
+        }
 
     async def _serve(self, lane: str, free: dict[str, int]) -> None:
         """Give out tasks of one queue; move the queue to the end, or off the list when it ran dry."""
@@ -169,15 +173,16 @@ class Desk:
         for name, rows in done.given.items():
             if not rows and not done.corrupt:
                 sessions[name].credits = 0  # it is gone: the store gives it nothing any more
-            await self._hand_over(sessions[name], rows)
+            self._hand_over(sessions[name], rows)
         for task_id in done.corrupt:
             log.get(task=task_id).error("task_is_damaged")
             self._news.ring(task_id)
         return done.more
 
-    async def _hand_over(self, session: Session, rows: list[model.Claimed]) -> None:
+    def _hand_over(self, session: Session, rows: list[model.Claimed]) -> None:
+        """Tell the executor at once: whoever cancels what was claimed for it has its order sent after this."""
         if session.closed.is_set():
-            await self._take_back(session, [row.attempt_id for row in rows])
+            self._background.spawn(self._take_back(session, [row.attempt_id for row in rows]))
         else:
             session.assign(reports.assignment(row, tapped=self._taps.get(row.task_id) is not None) for row in rows)
 

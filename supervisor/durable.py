@@ -1,10 +1,11 @@
-"""Writes that must not be given up: a full disk is waited out, not answered with loss."""
+"""Writes that must not be given up: a full disk is waited out, and what a caller who left has stored is seen to."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 from ..proto.errors import Refusal, RefusalReason
@@ -27,3 +28,18 @@ async def insist(write: Callable[[], Future[T]]) -> T:
                 raise
             log.get().error("store_degraded", error=str(failure), retry_after_s=RETRY_AFTER_S)
             await asyncio.sleep(RETRY_AFTER_S)
+
+
+async def stored(write: Future[T], left: Callable[[T], None]) -> T:
+    """Wait until it is durable. When whoever waits leaves, it becomes so all the same, and `left` is told of it."""
+    work = asyncio.wrap_future(write)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        work.add_done_callback(partial(_see_to, left))
+        raise
+
+
+def _see_to(left: Callable[[T], None], work: asyncio.Future[T]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        left(work.result())

@@ -21,7 +21,7 @@ class Feed:
         self._store = store
 
     async def answer(self, request: api_pb2.EventsRequest) -> AsyncIterator[api_pb2.EventBatch]:
-        """Yield the events asked for. Raises Refusal NO_SUCH_CURSOR."""
+        """Yield the events asked for. Raises Refusal NO_SUCH_CURSOR, also when the next were forgotten meanwhile."""
         with self._commits() as committed:
             cursor = await self._begin(request)
             yield api_pb2.EventBatch(cursor=cursor)
@@ -43,19 +43,17 @@ class Feed:
             return bounds.newest
         if request.after == 0:
             return bounds.oldest - 1
-        if not bounds.oldest - 1 <= request.after <= bounds.newest:
-            kept = f"kept are {bounds.oldest} to {bounds.newest}" if bounds.oldest <= bounds.newest else "none are kept"
-            message = f"no events from cursor {request.after} on: {kept}"
-            raise Refusal(RefusalReason.NO_SUCH_CURSOR, message, "0 begins with the oldest that is kept")
+        _check(request.after, bounds)
         return request.after
 
     async def _page(self, after: int, ids: list[str]) -> tuple[list[model.EventRow], int]:
         """The next events, and how far they reach: to the last of a full page, else to the newest there is."""
 
         def look(db: Db) -> tuple[list[model.EventRow], int]:
-            newest = events.bounds(db).newest
+            bounds = events.bounds(db)
+            _check(after, bounds)
             rows = events.page(db, after=after, limit=PAGE, ids=ids)
-            return rows, rows[-1].cursor if len(rows) == PAGE else max(newest, after)
+            return rows, rows[-1].cursor if len(rows) == PAGE else bounds.newest
 
         return await asyncio.wrap_future(self._store.read(look))
 
@@ -75,6 +73,14 @@ class Feed:
             yield committed
         finally:
             unregister()
+
+
+def _check(after: int, bounds: model.EventBounds) -> None:
+    """Refuse a cursor when not all that followed it is kept."""
+    if not bounds.oldest - 1 <= after <= bounds.newest:
+        kept = f"kept are {bounds.oldest} to {bounds.newest}" if bounds.oldest <= bounds.newest else "none are kept"
+        message = f"no events from cursor {after} on: {kept}"
+        raise Refusal(RefusalReason.NO_SUCH_CURSOR, message, "0 begins with the oldest that is kept")
 
 
 def _event(row: model.EventRow) -> api_pb2.Event:

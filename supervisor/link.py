@@ -202,8 +202,7 @@ class Link(link_pb2_grpc.LinkServicer):
         ended, returned = await durable.insist(lambda: self._store.write(partial(self._store_ends, session, told)))
         self._log_steps(session, told)
         for attempt_id in told.returned:
-            session.tasks.pop(attempt_id, None)
-            session.recalled(attempt_id, back=True)
+            session.returned(attempt_id)
         for attempt_id in told.kept:
             session.recalled(attempt_id, back=False)
         for pause in told.paused:

@@ -14,6 +14,7 @@ from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import AttemptState, EndReason, TaskState
 from ..store import Store, model, tasks
 from ..store.db import Db
+from . import durable
 from .news import News
 from .pool import Pool
 
@@ -34,28 +35,35 @@ class Reach:
         self._pool = pool
         self._news = news
 
-    async def unstarted(self, task_id: str, command: Callable[[Db], T]) -> T:
-        """Do something to a task that must not have started, fetching it back from an executor that only holds it."""
+    async def unstarted(self, task_id: str, command: Callable[[Db], T], left: Callable[[T], None]) -> T:
+        """Do something to a task that must not have started, fetching it back from an executor that only holds it.
+
+        `left` is told of what was done after the caller had left.
+        """
         for _ in range(RECALLS):
             try:
-                return await asyncio.wrap_future(self._store.write(command))
+                return await durable.stored(self._store.write(command), left)
             except Refusal as refusal:
                 if refusal.reason != RefusalReason.WRONG_STATE or not await self._recall(task_id):
                     raise
-        return await asyncio.wrap_future(self._store.write(command))
+        return await durable.stored(self._store.write(command), left)
 
     async def cancel(self, task_id: str, grace_us: int | None, reason: EndReason) -> model.Cancelled:
         """Cancel a task durably, then have its tree ended. Raises Refusal NO_SUCH_TASK, WRONG_STATE."""
         command = partial(tasks.cancel, id=task_id, now_us=self._clock.now_us(), grace_us=grace_us)
-        cancelled = await asyncio.wrap_future(self._store.write(command))
+        stop = partial(self._stop, reason=reason)
+        cancelled = await durable.stored(self._store.write(command), stop)
+        stop(cancelled)
+        return cancelled
+
+    def _stop(self, cancelled: model.Cancelled, *, reason: EndReason) -> None:
         session = self._pool.session_of(cancelled.executor)
         if cancelled.attempt_id is not None and session is not None:
             stop = link_pb2.Stop(
                 attempt_id=cancelled.attempt_id, state="cancelled", reason=reason, grace_us=cancelled.grace_us
             )
             session.tell(stops=[stop])
-        self._news.ring(task_id)
-        return cancelled
+        self._news.ring(cancelled.row.id)
 
     async def pause(self, task_id: str, *, on: bool) -> None:
         """Have a running task's tree stand still, or go on; done when that is durable. Raises Refusal WRONG_STATE."""

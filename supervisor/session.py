@@ -62,6 +62,8 @@ class Session:
 
     async def recall(self, attempt_id: int) -> bool:
         """Ask for an attempt back. The answer: whether it came back unstarted (no, when the executor is gone)."""
+        if not self._holds(attempt_id):
+            return False
         answer = self._recalls.get(attempt_id)
         if answer is None:
             answer = self._recalls[attempt_id] = asyncio.get_running_loop().create_future()
@@ -76,6 +78,8 @@ class Session:
 
     async def pause(self, attempt_id: int, *, on: bool) -> bool:
         """Have an attempt stand still, or go on. The answer: whether it does now; no, when it has ended first."""
+        if not self._holds(attempt_id):
+            return False
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._pauses.setdefault(attempt_id, deque()).append((on, answer))
         self.tell(pauses=[link_pb2.Pause(attempt_id=attempt_id, on=on)])
@@ -88,6 +92,10 @@ class Session:
             asked, answer = waiting.popleft()
             if not answer.done():  # whoever asked may have given up
                 answer.set_result(asked is on)
+
+    def _holds(self, attempt_id: int) -> bool:
+        """Whether the executor is there and has this attempt; nothing else that is asked is ever answered."""
+        return attempt_id in self.tasks and not self.closed.is_set()
 
     def untap(self, task_id: str) -> None:
         """Tell the executor that nobody wants every byte of this task any more."""
@@ -104,7 +112,13 @@ class Session:
     def forget(self, attempt_id: int) -> None:
         """Note that the executor has nothing more to do with an attempt."""
         self.tasks.pop(attempt_id, None)
+        self._numbers.pop(attempt_id, None)
         self._give_up(attempt_id)
+
+    def returned(self, attempt_id: int) -> None:
+        """Note that an attempt came back unstarted."""
+        self.recalled(attempt_id, back=True)
+        self.forget(attempt_id)
 
     def close(self) -> None:
         """Note that the stream has ended. Harmless when repeated."""

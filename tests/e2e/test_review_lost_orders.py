@@ -1,0 +1,45 @@
+"""What was stored is seen to, and a signal is heard, also in the moments between two things."""
+
+import os
+import signal
+import sqlite3
+from contextlib import closing, suppress
+
+from support.wait import until
+
+
+def test_a_task_that_was_lost_and_held_starts_at_its_new_time_once_it_is_released(make_service, witness):
+    service = make_service("[executors]\ncount = 1\nslots = 1\n")
+    task = service.cli("schedule", "--on-lost", "hold", "--command", witness.command("twice", "sleep 600")).word
+    witness.wait_start("twice")
+    [executor] = service.json("status")["executors"]
+    os.kill(executor["pid"], signal.SIGKILL)
+    until(lambda: service.task(task)["state"] == "held")
+    service.cli("modify", task, "--in", "3s")
+    service.cli("release", task)
+    assert service.task(task)["state"] == "retrying"
+    until(lambda: service.task(task)["attempt"] == 2, timeout_s=15, what="its second attempt")
+    service.cli("cancel", task, "--grace", "0")
+
+
+def opened(service, name):
+    """How often the supervisor has this file of its store open."""
+    folder = f"/proc/{service.pid}/fd"
+    found = 0
+    for number in os.listdir(folder):
+        with suppress(FileNotFoundError):
+            found += os.readlink(f"{folder}/{number}").endswith(name)
+    return found
+
+
+def test_a_stop_that_comes_while_the_store_is_closed_for_a_reload_is_not_lost(service):
+    before = opened(service, "/tsched.db-wal")
+    with closing(sqlite3.connect(service.state_dir / "tsched.db", isolation_level=None)) as reader:
+        service.cli("schedule", "--in", "1h", "--", "true")
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM tasks").fetchall()
+        service.cli("schedule", "--in", "1h", "--", "true")  # while somebody reads, this cannot be folded in
+        service.signal(signal.SIGHUP)
+        until(lambda: opened(service, "/tsched.db-wal") == 1 < before, timeout_s=30, what="the readers are closed")
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
