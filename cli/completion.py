@@ -75,7 +75,7 @@ ADDED = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 def _arguments(to: parser.Parser) -> None:
     to.epilog = NOTES
-    to.add_argument("shell", choices=list(ADDED), help="the shell that is to read it")
+    to.add_argument("shell", choices=list(ADDED), metavar="|".join(ADDED), help="the shell that is to read it")
 
 
 def _completion(args: Namespace) -> int:

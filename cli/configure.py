@@ -16,7 +16,8 @@ CHECK_S = 60.0
 
 
 def _arguments(to: parser.Parser) -> None:
-    to.add_argument("what", choices=["check", "reload"], help="find all mistakes; have a running service heed it")
+    about = "find all mistakes; have a running service heed it"
+    to.add_argument("what", choices=["check", "reload"], metavar="check|reload", help=about)
     to.add_argument("--config", metavar="FILE", type=parser.path, help="the file to check (TSCHED_CONFIG)")
 
 

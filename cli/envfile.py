@@ -1,7 +1,8 @@
 """Files of variables, as docker and systemd read them: NAME=VALUE a line. Pure.
 
 Blank lines and lines that begin with `#` are skipped. `export ` may stand before the name, and a pair of equal quotes
-around the value; nothing in it is expanded. Blanks around a value without quotes are dropped.
+around the value; nothing in it is expanded. Blanks around a value without quotes are dropped. A refusal names the
+line, never what stands there: such files hold secrets.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def _text(line: bytes, where: str) -> str:
 def _variable(text: str, where: str) -> dict[str, str]:
     found = _LINE.fullmatch(text)
     if found is None:
-        raise _wrong(where, f"not a variable: {checks.quoted(text)}")
+        raise _wrong(where, "not a variable")
     variable = {found[1]: _value(found[2].strip(" \t"), where)}
     try:
         checks.check_env(variable)
@@ -50,7 +51,7 @@ def _value(text: str, where: str) -> str:
         return text
     inner = text[1:-1]
     if len(text) < len(_QUOTES) or text[-1] != text[0] or text[0] in inner:
-        raise _wrong(where, f"the quotes are not a pair around the value: {checks.quoted(text)}")
+        raise _wrong(where, "the quotes are not a pair around the value")
     return inner
 
 

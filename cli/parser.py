@@ -106,6 +106,9 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str] | None]:
 
 
 def _refuse_extra(parser: Parser, name: str, extra: Sequence[str], *, takes_command: bool) -> NoReturn:
+    if name == "run" and extra[0].partition("=")[0] in ("--at", "--in"):
+        message = f"run starts at once, it takes no {extra[0].partition('=')[0]}"
+        raise Refusal(RefusalReason.BAD_USAGE, message, "for a time: tsched schedule, with the same words")
     if takes_command and not extra[0].startswith("-"):
         hint = f"put -- before the command: tsched {name} -- {' '.join(extra)}"
         if shell_line(extra):

@@ -94,13 +94,13 @@ def _show(event: Event, follow: Callable[[str], None], *, as_json: bool) -> int:
     """Show what happened; the exit code as far as it is known."""
     from ..proto import api_pb2 as api
 
+    if isinstance(event, api.Submitted):
+        follow(event.id)  # first of all: a stdout that takes nothing must not hide which task it is
     if as_json:
         _put_event(event)
     match event:
-        case api.Submitted():
-            follow(event.id)
-            if event.state == TaskState.HELD and not as_json:
-                say_held(event.id)
+        case api.Submitted() if event.state == TaskState.HELD and not as_json:
+            say_held(event.id)
         case api.Output() if not as_json:
             pour.pour(event)
         case api.Task():

@@ -141,7 +141,7 @@ def release(db: Db, *, id: str, now_us: int) -> model.TaskRow:  # noqa: A002
     seq, state = rows.seq_and_state(db, id)
     if not db.run("release_task", seq=seq, now_us=now_us):
         raise Refusal(
-            RefusalReason.WRONG_STATE, f"task {id} is {state}, not held", f"`tsched show {id}` tells what it waits for"
+            RefusalReason.WRONG_STATE, f"task {id} is {state}, not held", f"`tsched show {id}` tells more of it"
         )
     return rows.task(db, seq)
 

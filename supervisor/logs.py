@@ -33,7 +33,8 @@ class Logs:
         with self._news.about(request.id) as bell:
             attempt = await self._follower.attempt(request.id, request.attempt)
             if request.attempt and attempt is None:
-                raise Refusal(RefusalReason.BAD_VALUE, f"task {request.id} has no attempt {request.attempt}")
+                message = f"task {request.id} has no attempt {request.attempt}"
+                raise Refusal(RefusalReason.BAD_VALUE, message, f"`tsched show {request.id}` lists them")
             reader = None
             if attempt is not None:
                 reader, pieces = await self._beginning(request, attempt.attempt_id, stream)

@@ -140,6 +140,13 @@ def test_a_stdout_that_takes_nothing_is_told_and_the_task_goes_on(service):
     assert service.cli("logs", "t").text == "kept\n"
 
 
+def test_as_json_a_stdout_that_takes_nothing_is_told_with_the_task_that_goes_on(service):
+    done = shell(service, "$T run --json --id t -- sh -c 'echo kept; exit 4' < /dev/null > /dev/full")
+    assert done.returncode == 125
+    assert b"task t goes on" in done.stderr
+    assert service.cli("wait", "t", check=False).code == 4
+
+
 def test_a_closed_stdout_is_as_devnull(service):
     done = shell(service, "$T run -- echo x >&- 2>&- <&-; echo $?")
     assert (done.stdout, done.stderr) == (b"0\n", b"")

@@ -53,6 +53,13 @@ def test_a_wrong_line_is_refused_with_its_file_and_number(line):
         envfile.parse(b"# one\nX=1\n" + line + b"\n", "the file")
 
 
+@pytest.mark.parametrize("line", [b'PASSWORD="s3cret" # mine', b"PASSWORD = s3cret", b"PASSWORD='s3cret"])
+def test_a_refusal_shows_no_secret_of_the_line(line):
+    with pytest.raises(Refusal) as refused:
+        envfile.parse(line, "f")
+    assert "s3cret" not in str(refused.value.message + refused.value.hint)
+
+
 @given(st.binary(max_size=200))
 def test_a_file_is_read_or_refused_by_line(data):
     try:
