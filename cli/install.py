@@ -23,7 +23,8 @@ SYSTEMCTL_S = 60.0
 
 
 def _arguments(to: parser.Parser) -> None:
-    to.add_argument("what", choices=["install", "uninstall", "status"], metavar="install|uninstall|status")
+    about = "write its unit, remove it, say how it stands"
+    to.add_argument("what", choices=["install", "uninstall", "status"], metavar="install|uninstall|status", help=about)
     to.add_argument("--user", action="store_true", help="for this user's systemd (always so for all but root)")
     to.add_argument("--print", action="store_true", dest="only_print", help="print the unit and do nothing")
     to.add_argument("--now", action="store_true", help="start it too")
