@@ -198,7 +198,8 @@ class _Waiting:
         from ..client.following import follow_wait
 
         with progress.bar(len(self._item_of), wanted=not self._as_json) as note:
-            for task in follow_wait(self._client, list(self._item_of), timeout_us=None, on_break=on_break):
+            ids, outcomes = list(self._item_of), not self._as_json
+            for task in follow_wait(self._client, ids, timeout_us=None, on_break=on_break, outcomes=outcomes):
                 self._take(task)
                 note(task.state != TaskState.SUCCEEDED)
         if not self._as_json:

@@ -40,7 +40,8 @@ def _waited(args: Namespace, ids: list[str]) -> list[int]:
 
         failures, codes = Failures(client), []
         with progress.bar(len(ids), wanted=not args.json) as note:
-            for task in follow_wait(client, ids, timeout_us=args.timeout, on_break=on_break):
+            outcomes = not args.json
+            for task in follow_wait(client, ids, timeout_us=args.timeout, on_break=on_break, outcomes=outcomes):
                 _put_ended(task, as_json=args.json)
                 if not args.json:
                     failures.note(task)

@@ -153,9 +153,9 @@ class Client:
         task: api.Task = self._ask(self._tasks.Resume, api.ResumeRequest(id=id))
         return task
 
-    def wait(self, ids: Iterable[str], *, timeout_us: int | None = None) -> Iterator[api.Task]:
-        """Each task once, as it reaches its final state. Raises Refusal WAIT_TIMEOUT."""
-        request = api.WaitRequest(ids=ids)
+    def wait(self, ids: Iterable[str], *, timeout_us: int | None = None, outcomes: bool = False) -> Iterator[api.Task]:
+        """Each task once, as it reaches its final state, or only its outcome. Raises Refusal WAIT_TIMEOUT."""
+        request = api.WaitRequest(ids=ids, outcomes=outcomes)
         timeout_s = None if timeout_us is None else timeout_us / SECOND_US
         try:
             for batch in self._stream(self._tasks.Wait, request, timeout_s=timeout_s):

@@ -144,14 +144,23 @@ def _resumed_logs(client: Client, request: api.LogsRequest, progress: Progress) 
 
 
 def follow_wait(
-    client: Client, ids: Sequence[str], *, timeout_us: int | None, on_break: OnBreak, clock: Clock | None = None
+    client: Client,
+    ids: Sequence[str],
+    *,
+    timeout_us: int | None,
+    on_break: OnBreak,
+    outcomes: bool = False,
+    clock: Clock | None = None,
 ) -> Iterator[api.Task]:
-    """Each of the tasks once, as it ends, also over a restart of the supervisor. Raises Refusal WAIT_TIMEOUT."""
+    """Each of the tasks once, as it ends, or only its outcome, also over a restart of the supervisor.
+
+    Raises Refusal WAIT_TIMEOUT.
+    """
     left = _Left(timeout_us, clock or SystemClock())
     waiting = dict.fromkeys(ids)
     while waiting:
         try:
-            for task in client.wait(waiting, timeout_us=left.us()):
+            for task in client.wait(waiting, timeout_us=left.us(), outcomes=outcomes):
                 waiting.pop(task.id, None)
                 yield task
         except Refusal as refusal:

@@ -329,10 +329,12 @@ class ResumeRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class WaitRequest(_message.Message):
-    __slots__ = ("ids",)
+    __slots__ = ("ids", "outcomes")
     IDS_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    outcomes: bool
+    def __init__(self, ids: _Optional[_Iterable[str]] = ..., outcomes: bool = ...) -> None: ...
 
 class TaskBatch(_message.Message):
     __slots__ = ("tasks",)

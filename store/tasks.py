@@ -65,13 +65,13 @@ def attempts_of(db: Db, *, id: str) -> list[model.AttemptRow]:  # noqa: A002
     return rows.attempts(db, seq)
 
 
-def final_among(db: Db, *, ids: Sequence[str]) -> list[model.TaskRow]:
-    """Those of the tasks that are final, with their payloads, in the order asked for. Raises Refusal NO_SUCH_TASK."""
+def final_among(db: Db, *, ids: Sequence[str], with_payload: bool) -> list[model.TaskRow]:
+    """Those of the tasks that are final, in the order asked for. Raises Refusal NO_SUCH_TASK."""
     found = {row["id"]: row for row in db.all("states_of", ids=json.dumps(ids))}
     for missing in (each for each in ids if each not in found):
         rows.seq_and_state(db, missing)
     final = [found[each]["seq"] for each in ids if TaskState(found[each]["state"]).final]
-    return rows.tasks(db, final, with_payload=True) if final else []
+    return rows.tasks(db, final, with_payload=with_payload) if final else []
 
 
 def payload(db: Db, *, id: str) -> bytes:  # noqa: A002

@@ -29,6 +29,8 @@ from .taps import Tap, Taps
 
 PAGE_SIZE = 100
 PAGE_LIMIT = 1000
+GATHER_S = 0.01
+"""Where many tasks are waited for, ends are told of several at a time: a look and a message for each would be dear."""
 PAGE_DIGITS = 18
 DRAFTS_AT_ONCE = 100
 """A submission of many keeps the others waiting for no longer than these take."""
@@ -176,12 +178,14 @@ class Tasks(api_pb2_grpc.TasksServicer):
         with self._news.about(*waiting) as bell:
             looked_at = list(dict.fromkeys(request.ids))
             while True:
-                async for ended in self._follower.ended(looked_at):
+                async for ended in self._follower.ended(looked_at, outcomes=request.outcomes):
                     waiting.difference_update(task.id for task in ended)
                     yield api_pb2.TaskBatch(tasks=ended)
                 if not waiting:
                     return
                 await bell.wait()
+                if len(waiting) > 1:
+                    await asyncio.sleep(GATHER_S)
                 looked_at = sorted(bell.clear() & waiting)
 
     @streamed

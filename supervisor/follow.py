@@ -95,12 +95,14 @@ class Follower:
         rows = await self.attempts(task_id)
         return next((row for row in reversed(rows) if number in (0, row.number)), None)
 
-    async def ended(self, task_ids: list[str]) -> AsyncIterator[list[api_pb2.Task]]:
-        """Those of the tasks that are final, some at a time. Raises Refusal NO_SUCH_TASK."""
+    async def ended(self, task_ids: list[str], *, outcomes: bool) -> AsyncIterator[list[api_pb2.Task]]:
+        """Those of the tasks that are final, some at a time, whole or only how. Raises Refusal NO_SUCH_TASK."""
+        show = views.outcome if outcomes else views.task
         for begin in range(0, len(task_ids), TASKS_AT_ONCE):
-            query = partial(tasks.final_among, ids=task_ids[begin : begin + TASKS_AT_ONCE])
+            some = task_ids[begin : begin + TASKS_AT_ONCE]
+            query = partial(tasks.final_among, ids=some, with_payload=not outcomes)
             if found := await asyncio.wrap_future(self._store.read(query)):
-                for batch in pages.batches(views.task(row) for row in found):
+                for batch in pages.batches(show(row) for row in found):
                     yield batch
 
     async def until_final(self, task_id: str, bell: Bell) -> model.TaskRow:

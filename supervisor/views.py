@@ -48,6 +48,26 @@ def task(row: model.TaskRow) -> api_pb2.Task:
     return shown
 
 
+def outcome(row: model.TaskRow) -> api_pb2.Task:
+    """What became of a task, without what was submitted."""
+    shown = api_pb2.Task(
+        id=row.id,
+        name=row.name,
+        state=row.state,
+        attempt=row.attempt,
+        reason=row.reason or "",
+        message=row.message or "",
+    )
+    set_known(
+        shown,
+        started_at_us=row.started_at_us,
+        finished_at_us=row.finished_at_us,
+        exit_code=row.exit_code,
+        signal=row.signal,
+    )
+    return shown
+
+
 def detailed(row: model.TaskRow, attempts: list[model.AttemptRow]) -> api_pb2.Task:
     """A task with its attempts and the names of its variables."""
     shown = task(row)
