@@ -33,13 +33,13 @@ class Round:
     more: bool = False
 
 
-def claim_round(db: Db, *, lane: str, free: dict[str, int], clock: Clock) -> Round:
-    """Claim the first ready tasks of a queue for the free places of all executors."""
+def claim_round(db: Db, *, lane: str, free: dict[str, int], idle: dict[str, int], clock: Clock) -> Round:
+    """Claim the first ready tasks of a queue for the free places of all executors, for their idle slots first."""
     done = Round()
     limit = min(sum(free.values()), planner.CLAIM_LIMIT)
     ready = claims.ready_count(db, queue=lane, limit=limit)
     now_us = clock.now_us()
-    for name, places in planner.shares(ready, free).items():
+    for name, places in planner.shares(ready, free, idle).items():
         corrupt: list[str] = []
         done.given[name] = claims.claim(db, executor=name, queue=lane, limit=places, now_us=now_us, corrupt=corrupt)
         done.corrupt += corrupt
@@ -165,7 +165,8 @@ class Desk:
             session.credits -= free[name]
         done = Round()
         try:
-            command = partial(claim_round, lane=lane, free=free, clock=self._clock)
+            idle = {name: session.idle for name, session in sessions.items()}
+            command = partial(claim_round, lane=lane, free=free, idle=idle, clock=self._clock)
             done = await asyncio.wrap_future(self._store.write(command))
         finally:
             for name, session in sessions.items():

@@ -9,16 +9,20 @@ CLAIM_LIMIT = 128
 """Most tasks given out in one transaction."""
 
 
-def shares(ready: int, free: Mapping[str, int]) -> dict[str, int]:
-    """How many of so many ready tasks each executor is given: each next one goes to the freest.
+def shares(ready: int, free: Mapping[str, int], idle: Mapping[str, int]) -> dict[str, int]:
+    """How many of so many ready tasks each executor is given: each next one goes to where most slots are idle.
 
-    So a handful of tasks spreads over the executors instead of filling the first.
+    An executor of short tasks asks for more than it has slots, and may ask no less when the next are long; so what it
+    asks for is a limit, and says not who would start a task first. Among equals, whoever asks for more gets it.
     """
-    heap = [(-places, name) for name, places in free.items() if places > 0]
+    heap = [(-idle[name], -places, name) for name, places in free.items() if places > 0]
     heapq.heapify(heap)
     given: dict[str, int] = {}
     for _ in range(min(ready, sum(free.values()))):
-        places, name = heap[0]
+        slots, places, name = heap[0]
         given[name] = given.get(name, 0) + 1
-        heapq.heapreplace(heap, (places + 1, name))
+        if places == -1:
+            heapq.heappop(heap)
+        else:
+            heapq.heapreplace(heap, (slots + 1, places + 1, name))
     return given

@@ -34,6 +34,11 @@ class Session:
         self._recalls: dict[int, asyncio.Future[bool]] = {}
         self._pauses: dict[int, deque[tuple[bool, asyncio.Future[bool]]]] = {}
 
+    @property
+    def idle(self) -> int:
+        """Slots for which it has no task; below zero where tasks wait for slots."""
+        return self.slots - len(self.tasks)
+
     def tell(self, **fields: Any) -> None:
         """Queue a message for the executor."""
         self._outgoing.put_nowait(link_pb2.ToExecutor(**fields))

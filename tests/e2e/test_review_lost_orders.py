@@ -43,3 +43,18 @@ def test_a_stop_that_comes_while_the_store_is_closed_for_a_reload_is_not_lost(se
         until(lambda: opened(service, "/tsched.db-wal") == 1 < before, timeout_s=30, what="the readers are closed")
         service.signal(signal.SIGTERM)
         assert service.wait() == 0
+
+
+def test_long_tasks_after_many_short_ones_start_at_once_where_slots_are_idle(make_service, witness):
+    service = make_service("[executors]\ncount = 2\nslots = 4\n")
+    gate = service.base / "go"
+    short = b"".join(b"%d\n" % number for number in range(400))
+    service.cli("run", "--each-line", "-", "--", "true", input=short)
+    wait = f"while [ ! -e {gate} ]; do sleep 0.05; done"
+    ids = [service.cli("schedule", "--command", witness.command(f"long{number}", wait)).word for number in range(8)]
+    for number in range(8):
+        witness.wait_start(f"long{number}")
+    gate.touch()
+    service.cli("wait", *ids)
+    # Handed to an executor without an idle slot, it would come back after a third of a second.
+    assert max(service.task(task)["lateness_s"] for task in ids) < 0.25
