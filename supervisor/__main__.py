@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if handover is not None:
             log.ready().critical("not_started", reason=refusal.reason, error=refusal.message, hint=refusal.hint)
         else:
-            print(f"tsched: {refusal.message} ({refusal.hint})", file=sys.stderr)  # noqa: T201
+            line = f"tsched: {refusal.message} ({refusal.hint})\n"
+            with suppress(OSError):  # a log on a full disk; who started this was told above
+                os.write(2, line.encode(errors="backslashreplace"))
         return refusal.exit_code
 
 

@@ -37,6 +37,17 @@ def test_a_second_supervisor_on_the_same_state_folder_is_refused_and_told_who_is
     assert alive(service)
 
 
+def test_a_refusal_that_a_full_disk_does_not_take_is_no_crash(service):
+    argv = [sys.executable, "-P", "-m", "tsched.supervisor", "--state-dir", str(service.state_dir)]
+    argv += ["--socket", str(service.base / "other"), "--log-dir", str(service.base / "logs")]
+    with open("/dev/full", "w") as full:
+        code = subprocess.run(argv, env=service.env, stderr=full, timeout=30, check=False).returncode
+    told = "".join(path.read_text() for path in (service.base / "logs").glob("*"))
+    assert code == 1
+    assert "uncaught" not in told
+    assert alive(service)
+
+
 def test_a_second_supervisor_on_the_same_socket_is_refused_and_does_not_steal_it(service):
     done = supervisor(service, "--state-dir", str(service.base / "other"), "--socket", str(service.socket))
     assert refused(done, 1, "already listens", str(service.socket), str(service.pid))
