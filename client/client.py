@@ -20,7 +20,7 @@ from ..proto import endpoint, presence
 from ..proto.api_pb2_grpc import ControlStub, TasksStub
 from ..proto.clock import SECOND_US, SystemClock
 from ..proto.errors import Refusal, RefusalReason
-from .errors import broken, refusal_of
+from .errors import broken, refusal_of, unanswered
 
 T = TypeVar("T")
 
@@ -76,8 +76,15 @@ class Client:
         except Refusal as refusal:
             if not broken(refusal):
                 raise
-            answer = self._ask(method, request, timeout=RETURN_S, wait_for_ready=True)
+            answer = self._asked_again(method, request)
         return list(answer.tasks)
+
+    def _asked_again(self, method: Any, request: Any) -> Any:
+        """The answer of a supervisor that comes back in time. Raises a refusal that says what may have been done."""
+        try:
+            return self._ask(method, request, timeout=RETURN_S, wait_for_ready=True)
+        except Refusal as refusal:
+            raise (unanswered(self.socket) if broken(refusal) else refusal) from None
 
     def keyed(self, spec: api.TaskSpec) -> api.TaskSpec:
         """The same with a submission key: repeating it gives the same task."""

@@ -43,6 +43,12 @@ def no_supervisor(socket: Path) -> Refusal:
     return Refusal(RefusalReason.NO_SUPERVISOR, f"no supervisor answers at {socket}", "start one with: tsched up -d")
 
 
+def unanswered(socket: Path) -> Refusal:
+    """What it means for a submission that its supervisor went away, and none came back."""
+    message = f"the supervisor at {socket} is gone before it answered; what was submitted may be stored, or not"
+    return Refusal(RefusalReason.NO_SUPERVISOR, message, "tsched up -d starts one, tsched list shows what it has")
+
+
 def broken(refusal: Refusal) -> bool:
     """Whether the connection broke, so that the same question may be asked again."""
     return refusal.reason is RefusalReason.NO_SUPERVISOR

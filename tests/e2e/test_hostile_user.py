@@ -119,6 +119,16 @@ def test_that_none_came_back_is_told_when_the_time_is_over(fake):
     assert refused.value.reason is RefusalReason.NO_SUPERVISOR
 
 
+def test_a_submission_that_nobody_answers_is_told_to_be_open(fake):
+    fake.on["Submit"] = gone
+    with Client(fake.socket) as client, pytest.raises(Refusal, match="may be stored, or not") as refused:
+        client.submit([api.TaskSpec()])
+    assert refused.value.reason is RefusalReason.NO_SUPERVISOR
+    assert "tsched list" in refused.value.hint
+    first, again = fake.requests("Submit")
+    assert first == again
+
+
 def test_logs_are_followed_over_more_than_one_death(fake):
     pieces = [api.Output(stream="out", offset=n, data=b"abc"[n : n + 1]) for n in range(3)]
     fake.on["Get"] = answering(api.Task(id="1", attempt=1))
