@@ -42,12 +42,6 @@ def start_ticks(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
-def parent_of(pid: int) -> int | None:
-    """The parent's process id."""
-    fields = _stat(pid)
-    return int(fields[1]) if fields else None
-
-
 def alive(pid: int) -> bool:
     """Whether the process is there and no zombie (one whose first thread has ended while others run is none)."""
     fields = _stat(pid)
