@@ -146,8 +146,7 @@ def test_an_executor_that_dies_after_it_is_seen_reaped_and_replaced(service, wit
     task = service.cli("schedule", "--command", witness.command("long", "sleep 600")).word
     witness.wait_start("long")
     service.cli("config", "reload")
-    status = service.json("status")
-    [busy] = [each["pid"] for each in status["executors"] if each["running"]]
+    [busy] = until(lambda: [each["pid"] for each in service.json("status")["executors"] if each["running"]])
     os.kill(busy, signal.SIGKILL)
     assert service.cli("wait", task, check=False).code == 1
     assert service.task(task)["reason"] == "executor_died"
