@@ -46,12 +46,19 @@ class Outlet:
             os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
 
 
+def _colours() -> bool:
+    """Whether a terminal shows colours and nobody asked for none (no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (None, "", "dumb")
+
+
 class Lines:
     """Where each line goes: to the files where there are some, and to stderr."""
 
     def __init__(self, real: Outlet) -> None:
         self._real = real
-        self._pretty = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        self._pretty = structlog.dev.ConsoleRenderer(
+            colors=_colours(), exception_formatter=structlog.dev.plain_traceback
+        )
         self._for_people = os.isatty(real.fileno())
         self._plain = structlog.processors.JSONRenderer()
         self.files: LogFiles | None = None

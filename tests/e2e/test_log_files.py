@@ -5,6 +5,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
+
+import pytest
 
 from support.wait import until
 
@@ -51,6 +54,23 @@ def test_a_folder_that_goes_and_one_that_cannot_be_written_stop_nothing(make_ser
     until(lambda: events(folder) == ["reload_refused"])
     assert service.log().count("log_files_work_again") == 1
     assert service.cli("run", "--", "true").code == 0
+
+
+@pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_on_a_terminal_the_log_is_for_people_and_coloured_only_where_that_is_wanted(service, env, coloured):
+    master, terminal = os.openpty()
+    argv = [sys.executable, "-P", "-m", "tsched.supervisor", "--state-dir", str(service.base / "other")]
+    argv += ["--socket", str(service.base / "t")]
+    process = subprocess.Popen(argv, stderr=terminal, env={**service.env, "TERM": "xterm", **env})
+    os.close(terminal)
+    try:
+        shown = os.read(master, 4096)
+    finally:
+        process.terminate()
+        process.wait(30)
+        os.close(master)
+    assert b"starting" in shown
+    assert (b"\x1b[" in shown) is coloured
 
 
 def test_one_task_can_be_followed_through_the_log_with_jq(make_service, tmp_path):
