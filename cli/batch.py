@@ -11,7 +11,6 @@ from ..proto.values import TaskState
 from . import connect, console, lines, progress, spec, stdin
 from .failures import Failures
 from .stopper import Stopper
-from .submit import on_break
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -199,7 +198,9 @@ class _Waiting:
 
         with progress.bar(len(self._item_of), wanted=not self._as_json) as note:
             ids, outcomes = list(self._item_of), not self._as_json
-            for task in follow_wait(self._client, ids, timeout_us=None, on_break=on_break, outcomes=outcomes):
+            for task in follow_wait(
+                self._client, ids, timeout_us=None, on_break=console.supervisor_away, outcomes=outcomes
+            ):
                 self._take(task)
                 note(task.state != TaskState.SUCCEEDED)
         if not self._as_json:

@@ -107,3 +107,9 @@ def columns() -> int | None:
         return os.get_terminal_size(1).columns or DEFAULT_COLUMNS
     except OSError:
         return DEFAULT_COLUMNS
+
+
+def supervisor_away(id: str) -> None:  # noqa: A002 - the word of the contract
+    """Say that the supervisor does not answer any more, and that this ends no task."""
+    what = f"task {id} goes on" if id else "tasks go on"
+    say(f"the supervisor is away, starting anew perhaps; {what}; waiting for it to come back")

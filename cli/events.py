@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ..proto import checks
 from ..proto.errors import EXIT_OK, Refusal, RefusalReason
 from . import connect, console, parser
-from .submit import on_break
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -48,7 +47,7 @@ def _events(args: Namespace) -> int:
         from_now_on = args.follow and args.after is None
         request = api.EventsRequest(after=args.after or 0, only_new=from_now_on, follow=args.follow, ids=ids)
         _end_with_stdout()
-        for batch in follow_events(client, request, on_break=on_break):
+        for batch in follow_events(client, request, on_break=console.supervisor_away):
             for event in batch.events:
                 console.put_json(as_json.event(event))
     return EXIT_OK

@@ -10,7 +10,6 @@ from ..proto.clock import SystemClock
 from ..proto.errors import EXIT_OK, Refusal, RefusalReason
 from ..proto.values import TaskState
 from . import colour, connect, console, parser, pour, views, zones
-from .submit import on_break
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -112,7 +111,7 @@ def _logs(args: Namespace) -> int:
         request = api.LogsRequest(
             id=id, follow=args.follow, stream=args.stream or "", attempt=args.attempt, tail_lines=args.tail
         )
-        for output in follow_logs(client, request, on_break=on_break):
+        for output in follow_logs(client, request, on_break=console.supervisor_away):
             _put_output(output, as_json=args.json, alone=args.stream is not None)
     return EXIT_OK
 

@@ -80,7 +80,7 @@ def _followed(client: Client, asked: api.TaskSpec, *, as_json: bool) -> int:
     code = EXIT_TSCHED_FAILED
     with Stopper(client) as stopper:
         try:
-            for event in follow_run(client, asked, on_break=on_break):
+            for event in follow_run(client, asked, on_break=console.supervisor_away):
                 code = _show(event, stopper.follow, as_json=as_json)
         except BrokenPipeError:
             stopper.end("nobody reads its output any more")
@@ -134,12 +134,6 @@ def _shell_hint(task: api.Task) -> str:
     if task.reason != EndReason.NOT_FOUND or not parser.shell_line(words):
         return ""
     return f" (a line for the shell? tsched run --command {parser.quoted_for_shell(words[0])})"
-
-
-def on_break(id: str) -> None:  # noqa: A002 - the word of the contract
-    """Say that the supervisor went away, and that this ends no task."""
-    what = f"task {id} goes on" if id else "tasks go on"
-    console.say(f"the supervisor is gone; {what}; waiting for it to come back")
 
 
 def _schedule_arguments(to: parser.Parser) -> None:

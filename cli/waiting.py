@@ -9,7 +9,6 @@ from ..proto.errors import EXIT_CONFLICT, EXIT_OK, Refusal, RefusalReason
 from ..proto.values import TaskState
 from . import connect, console, exits, parser, progress
 from .failures import Failures
-from .submit import on_break
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -41,7 +40,9 @@ def _waited(args: Namespace, ids: list[str]) -> list[int]:
         failures, codes = Failures(client), []
         with progress.bar(len(ids), wanted=not args.json) as note:
             outcomes = not args.json
-            for task in follow_wait(client, ids, timeout_us=args.timeout, on_break=on_break, outcomes=outcomes):
+            for task in follow_wait(
+                client, ids, timeout_us=args.timeout, on_break=console.supervisor_away, outcomes=outcomes
+            ):
                 _put_ended(task, as_json=args.json)
                 if not args.json:
                     failures.note(task)

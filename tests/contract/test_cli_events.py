@@ -63,7 +63,7 @@ def test_following_goes_on_behind_the_last_event_that_was_seen(fake, capfd):
     code, lines, err = said(capfd, "events", "-f")
     assert (code, cursors(lines)) == (0, [7, 8, 9, 12])
     assert asked(fake) == [(0, True), (5, False), (11, False), (11, False)]
-    assert err.count("the supervisor is gone; tasks go on") == 3
+    assert err.count("the supervisor is away, starting anew perhaps; tasks go on") == 3
 
 
 @pytest.mark.parametrize(
