@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Item = RunnerUp | Started | Chunk | Paused | Finished
 
 FLUSH_S = 0.002
-GATHER_S = 0.01
+GATHER_S = 0.02
 """While there is work at hand, nobody waits for the supervisor's answer, and more is gathered into a message."""
 MESSAGE_BYTES = 1024 * 1024
 MOST_LOGS = 200
