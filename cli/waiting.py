@@ -59,7 +59,8 @@ def _put_ended(task: api.Task, *, as_json: bool) -> None:
 
         console.put_json(plain.task(task))
     else:
-        console.put(f"{task.id} {task.state} {exits.result(task)}".rstrip())
+        why = exits.result(task)
+        console.put(f"{task.id} {task.state} {why if why != task.state else ''}".rstrip())
 
 
 VERBS = {

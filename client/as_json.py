@@ -175,7 +175,7 @@ def status(status: api.StatusResponse) -> Json:
         "started_at": instant(status.started_at_us),
         "state_dir": status.state_dir,
         "socket": status.socket,
-        "tasks": dict(status.tasks),
+        "tasks": dict(sorted(status.tasks.items())),
         "next_due_at": instant(known(status, "next_due_at_us")),
         "draining": status.draining,
         "managed_by": status.managed_by or None,

@@ -130,8 +130,14 @@ def judge(code: int, out: bytes, err: bytes) -> None:
         told = "; ".join(each["message"] for each in problems)
         raise Refusal(RefusalReason(problems[0]["reason"]), told, "the service goes on as it was")
     if code != 0 or answer is None:
-        last = (err.decode(errors="replace").strip().splitlines() or [f"it ended with {code}"])[-1]
-        raise _unfit(last)
+        raise _unfit(_why(err.decode(errors="replace")) or f"it ended with {code}")
+
+
+def _why(said: str) -> str:
+    """The last line of what a program said that died, and where it was then; empty when it said nothing."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    where = next((line for line in reversed(lines) if line.startswith('File "')), "")
+    return f"{lines[-1]} ({where})" if where else "".join(lines[-1:])
 
 
 def _unfit(why: str) -> Refusal:
