@@ -78,9 +78,9 @@ def test_tasks_held_ahead_in_vain_are_given_back(link: FakeLink, tmp_path: Path)
     ids = link.give(*[gate(tmp_path / "go")] * 60)
     until(lambda: sum(link.of(each).returned for each in ids) + len(link.waiting) == len(ids) - SLOTS)
     until(lambda: claimed(link) == 0)
-    (tmp_path / "go").touch()
     until(lambda: sum(bool(link.of(each).started) for each in ids) == SLOTS)
     running = [each for each in ids if link.of(each).started]
+    (tmp_path / "go").touch()
     for attempt_id in running:
         link.finish_of(attempt_id)
     assert not any(link.of(each).finished for each in ids if link.of(each).returned)
