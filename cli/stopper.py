@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAVE_AT = 3
 LEAVE_UNANSWERED_AT = 2
+LAST_WORD_S = 1.0
+"""So long the word about what was asked for may take after the tasks have ended."""
 CALLS_AT_ONCE = 16
 """The store commits what comes together in one go."""
 _ENDED = (RefusalReason.WRONG_STATE, RefusalReason.NO_SUCH_TASK)
@@ -42,9 +44,10 @@ class Stopper:
         self._count = 0
         self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._before: dict[signal.Signals, Any] = {}
+        self._thread = threading.Thread(target=self._serve, name="stopper", daemon=True)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._serve, name="stopper", daemon=True).start()
+        self._thread.start()
         self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
@@ -52,6 +55,8 @@ class Stopper:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._asked.put(0)
+        if problem is None and self._count:
+            self._thread.join(LAST_WORD_S)
         if problem is KeyboardInterrupt and not self._known:
             console.say("left without an answer; the task may have been submitted: tsched list shows it")
 
