@@ -9,45 +9,6 @@ from ..proto.clock import SECOND_US
 from ..store import model
 
 
-def task(row: model.TaskRow) -> api_pb2.Task:
-    """A task as users see it, without its attempts."""
-    payload = link_pb2.Payload.FromString(row.payload or b"")
-    shown = api_pb2.Task(
-        id=row.id,
-        name=row.name,
-        state=row.state,
-        command=command(payload),
-        queue=row.queue,
-        priority=row.priority,
-        created_at_us=row.created_at_us,
-        due_at_us=row.due_at_us,
-        attempt=row.attempt,
-        max_attempts=row.max_attempts,
-        reason=row.reason or "",
-        message=row.message or "",
-        schedule=row.schedule or "",
-        retry_of=row.retry_of or "",
-        cwd=payload.cwd,
-        grace_us=row.grace_us,
-        on_lost=row.on_lost,
-        profile=row.profile,
-        cancel_requested=row.cancel_requested_at_us is not None,
-    )
-    set_known(
-        shown,
-        started_at_us=row.started_at_us,
-        finished_at_us=row.finished_at_us,
-        exit_code=row.exit_code,
-        signal=row.signal,
-        lateness_s=_seconds(row.lateness_us),
-        scheduled_for_us=row.scheduled_for_us,
-        timeout_us=row.timeout_us,
-        umask=payload.umask if payload.HasField("umask") else None,
-        paused_at_us=row.paused_at_us,
-    )
-    return shown
-
-
 def outcome(row: model.TaskRow) -> api_pb2.Task:
     """What became of a task, without what was submitted."""
     shown = api_pb2.Task(
@@ -65,6 +26,36 @@ def outcome(row: model.TaskRow) -> api_pb2.Task:
         exit_code=row.exit_code,
         signal=row.signal,
     )
+    return shown
+
+
+def task(row: model.TaskRow) -> api_pb2.Task:
+    """A task as users see it, without its attempts."""
+    payload = link_pb2.Payload.FromString(row.payload or b"")
+    shown = api_pb2.Task(
+        command=command(payload),
+        queue=row.queue,
+        priority=row.priority,
+        created_at_us=row.created_at_us,
+        due_at_us=row.due_at_us,
+        max_attempts=row.max_attempts,
+        schedule=row.schedule or "",
+        retry_of=row.retry_of or "",
+        cwd=payload.cwd,
+        grace_us=row.grace_us,
+        on_lost=row.on_lost,
+        profile=row.profile,
+        cancel_requested=row.cancel_requested_at_us is not None,
+    )
+    set_known(
+        shown,
+        lateness_s=_seconds(row.lateness_us),
+        scheduled_for_us=row.scheduled_for_us,
+        timeout_us=row.timeout_us,
+        umask=payload.umask if payload.HasField("umask") else None,
+        paused_at_us=row.paused_at_us,
+    )
+    shown.MergeFrom(outcome(row))
     return shown
 
 
