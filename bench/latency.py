@@ -23,7 +23,7 @@ import private
 
 import support
 from support import CLOCK, Bench, Sample, few, spread
-from tsched.client.client import Client
+from tsched.client.connection import Connection
 from tsched.proto import api_pb2 as api
 
 TIMES = few(200, 5)
@@ -48,7 +48,7 @@ def sequence(ask: Ask, program: str) -> Sample:
     return spread([(started_us[tag] - at_us) / 1000 for tag, at_us in asked_us.items()], "ms")
 
 
-def by_tsched(client: Client, words: list[str]) -> None:
+def by_tsched(client: Connection, words: list[str]) -> None:
     command = api.Command(argv=api.Argv(args=words))
     [submitted] = client.submit([api.TaskSpec(command=command, cwd="/")])
     [task] = client.wait([submitted.id])
@@ -81,7 +81,7 @@ def tsp_server() -> Iterator[Ask]:
 def main() -> int:
     bench = Bench("latency", f"from asking to the first instruction, {TIMES} times, idle system")
     tsp = support.find("tsp", bench, "task-spooler")
-    with private.service() as service, Client(service.socket) as client, tsp_server_or_none(tsp) as by_tsp:
+    with private.service() as service, Connection(service.socket) as client, tsp_server_or_none(tsp) as by_tsp:
         program = support.stamp(service.base, bench)
         by_tsched(client, ["true"])
         asks: dict[str, Ask] = {"tsched, client": partial(by_tsched, client)}

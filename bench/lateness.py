@@ -21,7 +21,7 @@ import private
 
 import support
 from support import CLOCK, Bench, Sample, few, percentile, spread
-from tsched.client.client import Client
+from tsched.client.connection import Connection
 from tsched.proto import api_pb2 as api
 from tsched.proto.clock import SECOND_US
 
@@ -57,7 +57,7 @@ class Floor(threading.Thread):
             os.waitpid(os.posix_spawn(words[0], words, {}), 0)
 
 
-def both(client: Client, program: str, kept: dict[str, list[Sample]]) -> Sample:
+def both(client: Connection, program: str, kept: dict[str, list[Sample]]) -> Sample:
     """Ours and the floor in the same seconds; what the floor came to is kept for its own turn."""
     with tempfile.TemporaryDirectory(prefix="stamps-") as folder:
         ours, floor = Path(folder) / "ours", Path(folder) / "floor"
@@ -90,7 +90,7 @@ def lateness(file: Path, due_us: dict[str, int]) -> Sample:
 def main() -> int:
     bench = Bench("lateness", f"{TASKS} tasks due over {TASKS * APART_US / SECOND_US:g} s")
     kept: dict[str, list[Sample]] = {FLOOR: []}
-    with private.service() as service, Client(service.socket) as client:
+    with private.service() as service, Connection(service.socket) as client:
         program = support.stamp(service.base, bench)
         warm = [api.TaskSpec(command=api.Command(argv=api.Argv(args=["true"])), cwd="/")] * 4
         list(client.wait([each.id for each in client.submit(warm)]))

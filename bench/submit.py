@@ -21,7 +21,7 @@ from pathlib import Path
 import private
 
 from support import Bench, Sample, few, spread
-from tsched.client.client import Client
+from tsched.client.connection import Connection
 from tsched.proto import api_pb2 as api
 from tsched.proto.clock import SECOND_US
 
@@ -44,11 +44,11 @@ def timed(act: Callable[[], object], times: int, each: int = 1) -> Sample:
     return {"per_s": times * each / ((time.perf_counter_ns() - began) / 1e9), **spread(took_us, "us")}
 
 
-def one_by_one(client: Client) -> Sample:
+def one_by_one(client: Connection) -> Sample:
     return timed(partial(client.submit, [COMMON]), SINGLE)
 
 
-def in_batches(client: Client) -> Sample:
+def in_batches(client: Connection) -> Sample:
     return timed(partial(client.submit, [api.TaskSpec()] * BATCH, common=COMMON), BATCHES, BATCH)
 
 
@@ -79,7 +79,7 @@ def by_sqlite(folder: Path) -> Sample:
 
 def main() -> int:
     bench = Bench("submit", f"durable submissions: {SINGLE} one by one, {BATCHES} x {BATCH:,}")
-    with private.service() as service, Client(service.socket) as client:
+    with private.service() as service, Connection(service.socket) as client:
         client.submit([COMMON])
         ways = {
             "tsched, one by one": partial(one_by_one, client),

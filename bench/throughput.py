@@ -22,7 +22,7 @@ import private
 
 import support
 from support import Bench, Sample, few
-from tsched.client.client import Client
+from tsched.client.connection import Connection
 from tsched.proto import api_pb2 as api
 
 TASKS = few(2000, 60)
@@ -46,7 +46,7 @@ tsp -w $((first + number - 1))
 """
 
 
-def by_client(service: private.Private, client: Client, command: api.Command, count: int = TASKS) -> Sample:
+def by_client(service: private.Private, client: Connection, command: api.Command, count: int = TASKS) -> Sample:
     """One submission, one wait; processor time by kind of process."""
     common = api.TaskSpec(command=command, cwd=str(service.base))
     before, began = service.cpu_s(), time.perf_counter()
@@ -105,7 +105,7 @@ def _children_s() -> float:
 
 def main() -> int:
     bench = Bench("throughput", f"{TASKS:,} x true, output kept, results durable")
-    with private.service() as service, Client(service.socket) as client:
+    with private.service() as service, Connection(service.socket) as client:
         by_client(service, client, ARGV, WARM_UP)
         bench.ask(
             {

@@ -11,7 +11,7 @@ from ..proto.errors import Refusal, RefusalReason
 from . import console
 
 if TYPE_CHECKING:
-    from ..client.client import Client
+    from ..client.connection import Connection
     from ..proto import api_pb2 as api
 
 READY_S = 120.0
@@ -48,7 +48,7 @@ def put(renewed: Renewed, *, as_json: bool) -> None:
         console.put(renewed.text())
 
 
-def renew(client: Client) -> Renewed:
+def renew(client: Connection) -> Renewed:
     """Begin anew. Raises what the supervisor refuses with, and INTERNAL when it did not come back."""
     before = client.status()
     client.reload()
@@ -63,7 +63,7 @@ def renew(client: Client) -> Renewed:
     return Renewed(before, after)
 
 
-def _status(client: Client, before: api.StatusResponse) -> api.StatusResponse:
+def _status(client: Connection, before: api.StatusResponse) -> api.StatusResponse:
     from ..client.errors import broken
 
     try:

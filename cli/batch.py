@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from ..client.client import Client
+    from ..client.connection import Connection
     from ..proto import api_pb2 as api
 
 SLACK_BYTES = 65_536
@@ -73,7 +73,7 @@ def _check_usage(args: Namespace) -> None:
 
 def _tasks(common: api.TaskSpec, template: api.Command, items: Iterable[str]) -> Iterator[api.TaskSpec]:
     """A task for each line, under a key of its own. A command that is equal in all of them goes to `common`."""
-    from ..client.client import random_key
+    from ..client.connection import random_key
     from ..proto import api_pb2 as api
 
     fill = _filler(common, template)
@@ -135,7 +135,7 @@ def packed(common: api.TaskSpec, tasks: Iterable[api.TaskSpec], limit_bytes: int
     yield batch
 
 
-def _submitted(client: Client, asked: Asked, stopper: Stopper | None = None) -> Iterator[list[api.Submitted]]:
+def _submitted(client: Connection, asked: Asked, stopper: Stopper | None = None) -> Iterator[list[api.Submitted]]:
     """Submit all, those of a message together; no more once the user wants an end."""
     count = 0
     for batch in packed(asked.common, asked.tasks, endpoint.MESSAGE_LIMIT):
@@ -152,7 +152,7 @@ def _submitted(client: Client, asked: Asked, stopper: Stopper | None = None) -> 
         yield stored
 
 
-def _detached(client: Client, asked: Asked, *, as_json: bool) -> int:
+def _detached(client: Connection, asked: Asked, *, as_json: bool) -> int:
     if as_json:
         from ..client import as_json as plain
 
@@ -164,7 +164,7 @@ def _detached(client: Client, asked: Asked, *, as_json: bool) -> int:
     return EXIT_OK
 
 
-def _followed(client: Client, asked: Asked, *, as_json: bool) -> int:
+def _followed(client: Connection, asked: Asked, *, as_json: bool) -> int:
     with Stopper(client) as stopper:
         ids: list[str] = []
         for stored in _submitted(client, asked, stopper):
@@ -183,7 +183,7 @@ def _followed(client: Client, asked: Asked, *, as_json: bool) -> int:
 class _Waiting:
     """Waits for tasks and tells of those that do not succeed; keeps them only for JSON."""
 
-    def __init__(self, client: Client, item_of: dict[str, str], stopper: Stopper, *, as_json: bool) -> None:
+    def __init__(self, client: Connection, item_of: dict[str, str], stopper: Stopper, *, as_json: bool) -> None:
         self._client = client
         self._item_of = item_of
         self._stopper = stopper

@@ -15,7 +15,7 @@ from . import console
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..client.client import Client
+    from ..client.connection import Connection
 
 START_S = 30.0
 """How long to wait for a supervisor that somebody else is just starting."""
@@ -48,7 +48,7 @@ def may_start(args: Namespace) -> bool:
     return not named and not os.environ.get("TSCHED_TASK_ID")
 
 
-def connect(args: Namespace) -> Client:
+def connect(args: Namespace) -> Connection:
     """A client of the running supervisor. Raises Refusal NO_SUPERVISOR or SOCKET_UNUSABLE."""
     path = way(args)
     if not there(path, args):
@@ -56,7 +56,7 @@ def connect(args: Namespace) -> Client:
     return _client(path)
 
 
-def connect_or_start(args: Namespace, *, lasting: bool = False) -> Client:
+def connect_or_start(args: Namespace, *, lasting: bool = False) -> Connection:
     """A client of the supervisor, started when none runs and that is expected.
 
     `lasting`: it is wanted for what is due later; where a reboot would end that, it is said, once.
@@ -100,10 +100,10 @@ def _locks(path: Path, args: Namespace) -> list[Path]:
     return [*locks, presence.state_lock(state_dir(args))] if _by_state_dir(args) else locks
 
 
-def _client(path: Path) -> Client:
-    from ..client.client import Client
+def _client(path: Path) -> Connection:
+    from ..client.connection import Connection
 
-    return Client(path)
+    return Connection(path)
 
 
 def _start(args: Namespace, path: Path, *, lasting: bool) -> None:

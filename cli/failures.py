@@ -13,7 +13,7 @@ from . import console, escape, exits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..client.client import Client
+    from ..client.connection import Connection
     from ..proto import api_pb2 as api
 
 SHOWN = 10
@@ -27,7 +27,7 @@ ITEM_COLUMNS = 60
 class Failures:
     """Tells of the first ones as they come, and of the rest at the end."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Connection) -> None:
         self._client = client
         self.count = 0
         self.told = 0
@@ -49,7 +49,7 @@ class Failures:
             console.say(f"{rest}{more} did not succeed (tsched list --state {states} shows them)")
 
 
-def tell(client: Client, task: api.Task, item: str | None = None) -> None:
+def tell(client: Connection, task: api.Task, item: str | None = None) -> None:
     """Say on stderr why a task did not succeed, and its last lines."""
     last = () if task.state == TaskState.CANCELLED else last_lines(client, task.id)
     console.say(headline(task, item) + (", its last lines:" if last else ""))
@@ -67,7 +67,7 @@ def headline(task: api.Task, item: str | None = None) -> str:
     return f"task {which} {task.state}{why}{f': {task.message}' if task.message else ''}"
 
 
-def last_lines(client: Client, id: str) -> Sequence[str]:  # noqa: A002 - the word of the contract
+def last_lines(client: Connection, id: str) -> Sequence[str]:  # noqa: A002 - the word of the contract
     """The last lines a task wrote, of stderr where it wrote any, safe to be shown; none where they cannot be had."""
     try:
         return shown(_tail(client, id, "err") or _tail(client, id, "out"))
@@ -75,7 +75,7 @@ def last_lines(client: Client, id: str) -> Sequence[str]:  # noqa: A002 - the wo
         return ()
 
 
-def _tail(client: Client, id: str, stream: str) -> bytes:  # noqa: A002 - the word of the contract
+def _tail(client: Connection, id: str, stream: str) -> bytes:  # noqa: A002 - the word of the contract
     from ..proto import api_pb2 as api
 
     request = api.LogsRequest(id=id, stream=stream, tail_bytes=TAIL_BYTES)

@@ -15,7 +15,7 @@ from . import colour, connect, console, launch, parser, views
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..client.client import Client
+    from ..client.connection import Connection
     from ..proto import api_pb2 as api
 
 
@@ -104,7 +104,7 @@ def _status(args: Namespace) -> int:
     return EXIT_OK
 
 
-def _paused(client: Client, status: api.StatusResponse) -> int:
+def _paused(client: Connection, status: api.StatusResponse) -> int:
     """How many of those that run stand still; no more run than there are places."""
     if not status.tasks.get(TaskState.RUNNING):
         return 0

@@ -13,7 +13,7 @@ from . import connect, console
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..client.client import Client
+    from ..client.connection import Connection
     from ..proto import api_pb2 as api
     from . import parser
 
@@ -27,7 +27,7 @@ one task is answered with an object, several with a list in the order typed."""
 class Deed(Generic[T]):
     """What is done to a task, and how the answer is shown."""
 
-    do: Callable[[Client, str], T]
+    do: Callable[[Connection, str], T]
     word: Callable[[str, T], str]
     """For stdout: an id."""
     plain: Callable[[str, T], Any]
@@ -69,7 +69,7 @@ def to_each(args: Namespace, deed: Deed[T]) -> int:
         return _tried(client, ids, deed, as_json=args.json)
 
 
-def _tried(client: Client, ids: list[str], deed: Deed[T], *, as_json: bool) -> int:
+def _tried(client: Connection, ids: list[str], deed: Deed[T], *, as_json: bool) -> int:
     code, shown = EXIT_OK, []
     for place, id in enumerate(ids):  # noqa: A001 - the word of the contract
         try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from ..client.client import Client
+    from ..client.connection import Connection
     from ..proto import api_pb2 as api
 
 
@@ -34,7 +34,9 @@ def _plain_retried(id: str, submitted: api.Submitted) -> Any:  # noqa: A002 - th
     return as_json.retried(submitted, id)
 
 
-def _steering(do: Callable[[Client, str], api.Task], notice: Callable[[api.Task], str]) -> Callable[[Namespace], int]:
+def _steering(
+    do: Callable[[Connection, str], api.Task], notice: Callable[[api.Task], str]
+) -> Callable[[Namespace], int]:
     """A verb that is answered with the task as it then is."""
     deed = several.Deed(do=do, word=_id, plain=several.plain_task, notice=lambda _id, task: notice(task))
     return lambda args: several.to_each(args, deed)

@@ -20,7 +20,7 @@ from . import console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..client.client import Client
+    from ..client.connection import Connection
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAVE_AT = 3
@@ -36,7 +36,7 @@ _ENDED = (RefusalReason.WRONG_STATE, RefusalReason.NO_SUCH_TASK)
 class Stopper:
     """A context in which SIGINT and SIGTERM are meant for the tasks that are followed."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Connection) -> None:
         self._client = client
         self._left: dict[str, None] = {}
         self._told: dict[str, int] = {}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from ..client.client import Client
+    from ..client.connection import Connection
     from ..client.following import Event
     from ..proto import api_pb2 as api
 
@@ -49,7 +49,7 @@ def _run(args: Namespace) -> int:
         return (_detached if args.detach else _followed)(client, asked, as_json=args.json)
 
 
-def _detached(client: Client, asked: api.TaskSpec, *, as_json: bool) -> int:
+def _detached(client: Connection, asked: api.TaskSpec, *, as_json: bool) -> int:
     [submitted] = client.submit([asked])
     if submitted.state == TaskState.HELD:
         say_held(submitted.id)
@@ -72,7 +72,7 @@ def _put_submitted(submitted: api.Submitted, *, as_json: bool) -> None:
         console.put(submitted.id)
 
 
-def _followed(client: Client, asked: api.TaskSpec, *, as_json: bool) -> int:
+def _followed(client: Connection, asked: api.TaskSpec, *, as_json: bool) -> int:
     """Pass on all it writes; the exit code is the command's own."""
     from ..client.following import follow_run
     from .stopper import Stopper

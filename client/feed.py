@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 
 from ..proto import api_pb2 as api
 from ..proto.errors import Refusal
-from .client import Client
+from .connection import Connection
 from .errors import broken
 from .following import PATIENCE_S
 
 
 def follow_events(
-    client: Client, request: api.EventsRequest, *, on_break: Callable[[str], None]
+    client: Connection, request: api.EventsRequest, *, on_break: Callable[[str], None]
 ) -> Iterator[api.EventBatch]:
     """Events as asked for; with `follow`, also over a restart of the supervisor, none lost and none twice."""
     rest = api.EventsRequest()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..proto import api_pb2 as api
 from ..proto.clock import SECOND_US, Clock, SystemClock
 from ..proto.errors import Refusal, RefusalReason
-from .client import Client, late
+from .connection import Connection, late
 from .errors import broken
 
 Event = api.Submitted | api.Output | api.Task
@@ -63,7 +63,7 @@ class Progress:
         )
 
 
-def follow_run(client: Client, spec: api.TaskSpec, *, on_break: OnBreak) -> Iterator[Event]:
+def follow_run(client: Connection, spec: api.TaskSpec, *, on_break: OnBreak) -> Iterator[Event]:
     """Submit a task and give everything it writes, then the ended task."""
     spec, progress = client.keyed(spec), Progress()
     while not progress.ended:
@@ -76,7 +76,7 @@ def follow_run(client: Client, spec: api.TaskSpec, *, on_break: OnBreak) -> Iter
             client.await_ready(PATIENCE_S)
 
 
-def _live(client: Client, spec: api.TaskSpec, progress: Progress) -> Iterator[Event]:
+def _live(client: Connection, spec: api.TaskSpec, progress: Progress) -> Iterator[Event]:
     for event in client.run(spec):
         match event.WhichOneof("event"):
             case "submitted":
@@ -94,7 +94,7 @@ def _live(client: Client, spec: api.TaskSpec, progress: Progress) -> Iterator[Ev
         raise Refusal(RefusalReason.INTERNAL, "the supervisor ended a run without a word", "its log may say more")
 
 
-def _resumed(client: Client, progress: Progress) -> Iterator[Event]:
+def _resumed(client: Connection, progress: Progress) -> Iterator[Event]:
     progress.begin(max(1, client.get(progress.id).attempt))
     for output in client.logs(api.LogsRequest(id=progress.id, follow=True)):
         fresh = progress.unseen(output)
@@ -105,7 +105,7 @@ def _resumed(client: Client, progress: Progress) -> Iterator[Event]:
         yield task
 
 
-def follow_logs(client: Client, request: api.LogsRequest, *, on_break: OnBreak) -> Iterator[api.Output]:
+def follow_logs(client: Connection, request: api.LogsRequest, *, on_break: OnBreak) -> Iterator[api.Output]:
     """Output as asked for; with `follow`, also over a restart of the supervisor."""
     progress, resumed = _begun(client, request) if request.follow else Progress(id=request.id), False
     while True:
@@ -121,7 +121,7 @@ def follow_logs(client: Client, request: api.LogsRequest, *, on_break: OnBreak) 
             return
 
 
-def _begun(client: Client, request: api.LogsRequest) -> Progress:
+def _begun(client: Connection, request: api.LogsRequest) -> Progress:
     """Which attempt is followed; of one whose end only is asked for, how far it has come: not all of it is shown."""
     progress = Progress(id=request.id, attempt=request.attempt or max(1, client.get(request.id).attempt))
     if request.HasField("tail_lines") or request.HasField("tail_bytes"):
@@ -131,20 +131,20 @@ def _begun(client: Client, request: api.LogsRequest) -> Progress:
     return progress
 
 
-def _live_logs(client: Client, request: api.LogsRequest, progress: Progress) -> Iterator[api.Output]:
+def _live_logs(client: Connection, request: api.LogsRequest, progress: Progress) -> Iterator[api.Output]:
     for output in client.logs(request):
         progress.note(output)
         yield output
 
 
-def _resumed_logs(client: Client, request: api.LogsRequest, progress: Progress) -> Iterator[api.Output]:
+def _resumed_logs(client: Connection, request: api.LogsRequest, progress: Progress) -> Iterator[api.Output]:
     for event in _resumed(client, progress):
         if isinstance(event, api.Output) and request.stream in ("", event.stream):
             yield event
 
 
 def follow_wait(
-    client: Client,
+    client: Connection,
     ids: Sequence[str],
     *,
     timeout_us: int | None,
@@ -185,7 +185,7 @@ class _Left:
         return None if self._end_us is None else max(0, self._end_us - self._clock.mono_us())
 
 
-def _await_return(client: Client, left_us: int | None, ids: Iterable[str]) -> None:
+def _await_return(client: Connection, left_us: int | None, ids: Iterable[str]) -> None:
     if left_us is None or left_us > PATIENCE_S * SECOND_US:
         client.await_ready(PATIENCE_S)
         return

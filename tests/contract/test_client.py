@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.fake_api import FakeApi, answering, gone, in_turn, refusing, streaming
-from tsched.client.client import Client
+from tsched.client.connection import Connection
 from tsched.client.following import follow_logs, follow_run, follow_wait
 from tsched.proto import api_pb2 as api
 from tsched.proto.errors import Refusal, RefusalReason
@@ -30,7 +30,7 @@ def fake(socket):
 
 @pytest.fixture
 def client(socket):
-    with Client(socket, make_key=lambda: "key-1") as client:
+    with Connection(socket, make_key=lambda: "key-1") as client:
         yield client
 
 

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from support.service import TSCHED
-from tsched.client.client import Client
+from tsched.client.connection import Connection
 from tsched.proto import api_pb2 as api
 from tsched.proto import checks, endpoint
 from tsched.proto.api_pb2_grpc import ControlStub, TasksStub
@@ -83,7 +83,7 @@ def test_the_largest_tasks_are_listed_and_waited_for_although_one_message_does_n
     """A page and a batch are cut by their size; without that these would come to 20 MB."""
     words = ["echo", *(["x" * 100_000] * 10)]
     tasks = [api.TaskSpec(command=api.Command(argv=api.Argv(args=words)), cwd="/")] * 4
-    with Client(service.socket) as client:
+    with Connection(service.socket) as client:
         ids = [each.id for _ in range(5) for each in client.submit(tasks)]
         assert {task.id for task in client.wait(ids)} == set(ids)
         assert {task.id for task in client.tasks()} == set(ids)
@@ -97,7 +97,7 @@ def test_our_client_refuses_before_it_sends(tmp_path):
         lambda client: list(client.wait(["x" * 100] * 100_000)),
     )
     for send in sends:
-        with Client(tmp_path / "nobody") as client, pytest.raises(Refusal) as raised:
+        with Connection(tmp_path / "nobody") as client, pytest.raises(Refusal) as raised:
             send(client)
         assert raised.value.reason is RefusalReason.TOO_LARGE
         assert str(endpoint.MESSAGE_LIMIT) in raised.value.message

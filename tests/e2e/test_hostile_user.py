@@ -10,7 +10,7 @@ from support.fake_api import answering, gone, in_turn, streaming
 from support.service import TSCHED
 from support.wait import until
 from tsched.cli import main, stopper, views
-from tsched.client.client import Client
+from tsched.client.connection import Connection
 from tsched.client.following import follow_logs
 from tsched.proto import api_pb2 as api
 from tsched.proto.errors import Refusal, RefusalReason
@@ -107,21 +107,21 @@ def test_a_full_stdout_is_told_once(fake):
 
 def test_a_dying_supervisor_that_still_took_the_question_is_not_taken_for_none(fake):
     fake.on["Status"] = in_turn(gone, gone, answering(api.StatusResponse()))
-    with Client(fake.socket) as client:
+    with Connection(fake.socket) as client:
         client.await_ready(20)
     assert len(fake.requests("Status")) == 3
 
 
 def test_that_none_came_back_is_told_when_the_time_is_over(fake):
     fake.on["Status"] = gone
-    with Client(fake.socket) as client, pytest.raises(Refusal) as refused:
+    with Connection(fake.socket) as client, pytest.raises(Refusal) as refused:
         client.await_ready(0.2)
     assert refused.value.reason is RefusalReason.NO_SUPERVISOR
 
 
 def test_a_submission_that_nobody_answers_is_told_to_be_open(fake):
     fake.on["Submit"] = gone
-    with Client(fake.socket) as client, pytest.raises(Refusal, match="may be stored, or not") as refused:
+    with Connection(fake.socket) as client, pytest.raises(Refusal, match="may be stored, or not") as refused:
         client.submit([api.TaskSpec()])
     assert refused.value.reason is RefusalReason.NO_SUPERVISOR
     assert "tsched list" in refused.value.hint
@@ -135,7 +135,7 @@ def test_logs_are_followed_over_more_than_one_death(fake):
     fake.on["Logs"] = in_turn(*(streaming(*pieces[:n], then=gone) for n in (1, 2)), streaming(*pieces))
     fake.on["Wait"] = streaming(api.TaskBatch(tasks=[api.Task(id="1", state="succeeded")]))
     breaks = []
-    with Client(fake.socket) as client:
+    with Connection(fake.socket) as client:
         request = api.LogsRequest(id="1", follow=True)
         data = [output.data for output in follow_logs(client, request, on_break=breaks.append)]
     assert (data, breaks) == ([b"a", b"b", b"c"], ["1", "1"])
@@ -158,7 +158,7 @@ def test_the_last_lines_are_followed_over_a_death_without_those_before_them(fake
     fake.on["Get"] = answering(api.Task(id="1", attempt=2))
     fake.on["Logs"] = in_turn(logs, logs, streaming(then=gone), logs)
     fake.on["Wait"] = streaming(api.TaskBatch(tasks=[api.Task(id="1", state="succeeded")]))
-    with Client(fake.socket) as client:
+    with Connection(fake.socket) as client:
         request = api.LogsRequest(id="1", follow=True, tail_lines=0)
         assert [output.data for output in follow_logs(client, request, on_break=print)] == [b"c\n"]
 
@@ -169,6 +169,6 @@ def test_a_second_attempt_is_followed_over_a_death_without_a_byte_twice(fake):
         streaming(api.Output(stream="out", data=b"a"), then=gone), streaming(api.Output(stream="out", data=b"ab"))
     )
     fake.on["Wait"] = streaming(api.TaskBatch(tasks=[api.Task(id="1", state="succeeded")]))
-    with Client(fake.socket) as client:
+    with Connection(fake.socket) as client:
         request = api.LogsRequest(id="1", follow=True)
         assert b"".join(output.data for output in follow_logs(client, request, on_break=print)) == b"ab"

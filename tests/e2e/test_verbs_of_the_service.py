@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.wait import until
-from tsched.client.client import Client
+from tsched.client.connection import Connection
 from tsched.proto import api_pb2 as api
 from tsched.proto.errors import Refusal, RefusalReason
 
@@ -19,7 +19,7 @@ ONE_SLOT = "[executors]\ncount = 1\nslots = 1\n"
 
 @pytest.fixture
 def client(service):
-    with Client(service.socket) as client:
+    with Connection(service.socket) as client:
         yield client
 
 
@@ -62,7 +62,7 @@ def test_a_held_task_waits_until_it_is_released(client):
 
 def test_a_task_that_an_executor_holds_ahead_can_be_held_back(make_service):
     service = make_service(config=ONE_SLOT)
-    with Client(service.socket) as client:
+    with Connection(service.socket) as client:
         ended(
             client, *submit(client, *[shell("true") for _ in range(40)])
         )  # so quick that it takes more than it has slots
@@ -122,12 +122,12 @@ def test_a_paused_task_stands_still_and_its_time_limit_with_it(client, witness):
 
 
 def test_a_paused_task_stays_paused_over_a_restart_of_the_supervisor(service):
-    with Client(service.socket) as client:
+    with Connection(service.socket) as client:
         sleeper = one(client, "sleep 0.2; echo done")
         until(lambda: client.get(sleeper).attempts and client.get(sleeper).attempts[0].pid)
         client.pause(sleeper)
     service.restart()
-    with Client(service.socket) as client:
+    with Connection(service.socket) as client:
         assert client.get(sleeper).HasField("paused_at_us")
         until(lambda: [executor for executor in client.status().executors if executor.running])
         client.resume(sleeper)

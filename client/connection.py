@@ -40,7 +40,7 @@ def random_key() -> str:
     return f"{SystemClock().now_us():016x}{secrets.token_hex(12)}"
 
 
-class Client:
+class Connection:
     """A connection to one supervisor; use it as a context manager. Not connected before its first call."""
 
     def __init__(self, socket: Path, *, make_key: Callable[[], str] = random_key) -> None:
