@@ -1,3 +1,5 @@
+from google.protobuf import any_pb2 as _any_pb2
+from tsched.proto import call_pb2 as _call_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -21,7 +23,7 @@ class Command(_message.Message):
     def __init__(self, shell: _Optional[str] = ..., argv: _Optional[_Union[Argv, _Mapping]] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("id", "key", "name", "command", "queue", "priority", "due_at_us", "delay_us", "cwd", "submitter_env", "env", "stdin", "umask", "timeout_us", "grace_us", "on_lost", "profile", "output_cap_bytes", "hold")
+    __slots__ = ("id", "key", "name", "command", "queue", "priority", "due_at_us", "delay_us", "cwd", "submitter_env", "env", "stdin", "umask", "timeout_us", "grace_us", "on_lost", "profile", "output_cap_bytes", "hold", "call", "after", "retries", "retry_delay_us")
     class SubmitterEnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +57,10 @@ class TaskSpec(_message.Message):
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_CAP_BYTES_FIELD_NUMBER: _ClassVar[int]
     HOLD_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    RETRY_DELAY_US_FIELD_NUMBER: _ClassVar[int]
     id: str
     key: str
     name: str
@@ -74,7 +80,57 @@ class TaskSpec(_message.Message):
     profile: str
     output_cap_bytes: int
     hold: bool
-    def __init__(self, id: _Optional[str] = ..., key: _Optional[str] = ..., name: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., due_at_us: _Optional[int] = ..., delay_us: _Optional[int] = ..., cwd: _Optional[str] = ..., submitter_env: _Optional[_Mapping[str, str]] = ..., env: _Optional[_Mapping[str, str]] = ..., stdin: _Optional[bytes] = ..., umask: _Optional[int] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., output_cap_bytes: _Optional[int] = ..., hold: bool = ...) -> None: ...
+    call: _call_pb2.Call
+    after: _containers.RepeatedCompositeFieldContainer[Dependency]
+    retries: int
+    retry_delay_us: int
+    def __init__(self, id: _Optional[str] = ..., key: _Optional[str] = ..., name: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., due_at_us: _Optional[int] = ..., delay_us: _Optional[int] = ..., cwd: _Optional[str] = ..., submitter_env: _Optional[_Mapping[str, str]] = ..., env: _Optional[_Mapping[str, str]] = ..., stdin: _Optional[bytes] = ..., umask: _Optional[int] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., output_cap_bytes: _Optional[int] = ..., hold: bool = ..., call: _Optional[_Union[_call_pb2.Call, _Mapping]] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., retries: _Optional[int] = ..., retry_delay_us: _Optional[int] = ...) -> None: ...
+
+class TaskRef(_message.Message):
+    __slots__ = ("id", "index")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    index: int
+    def __init__(self, id: _Optional[str] = ..., index: _Optional[int] = ...) -> None: ...
+
+class Dependency(_message.Message):
+    __slots__ = ("task", "condition")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    task: TaskRef
+    condition: str
+    def __init__(self, task: _Optional[_Union[TaskRef, _Mapping]] = ..., condition: _Optional[str] = ...) -> None: ...
+
+class Dependencies(_message.Message):
+    __slots__ = ("after",)
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    after: _containers.RepeatedCompositeFieldContainer[Dependency]
+    def __init__(self, after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ...) -> None: ...
+
+class Parent(_message.Message):
+    __slots__ = ("id", "condition", "state", "met")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MET_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    condition: str
+    state: str
+    met: bool
+    def __init__(self, id: _Optional[str] = ..., condition: _Optional[str] = ..., state: _Optional[str] = ..., met: bool = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("done", "total", "text", "at_us")
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    done: float
+    total: float
+    text: str
+    at_us: int
+    def __init__(self, done: _Optional[float] = ..., total: _Optional[float] = ..., text: _Optional[str] = ..., at_us: _Optional[int] = ...) -> None: ...
 
 class SubmitRequest(_message.Message):
     __slots__ = ("tasks", "common")
@@ -165,7 +221,7 @@ class Attempt(_message.Message):
     def __init__(self, number: _Optional[int] = ..., state: _Optional[str] = ..., executor: _Optional[str] = ..., claimed_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., pid: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., cpu_s: _Optional[float] = ..., peak_bytes: _Optional[int] = ..., lateness_s: _Optional[float] = ..., stdout_bytes: _Optional[int] = ..., stderr_bytes: _Optional[int] = ..., dropped_bytes: _Optional[int] = ..., leftovers: _Optional[int] = ..., truncated: bool = ..., paused_at_us: _Optional[int] = ..., paused_us: _Optional[int] = ...) -> None: ...
 
 class Task(_message.Message):
-    __slots__ = ("id", "name", "state", "command", "queue", "priority", "created_at_us", "due_at_us", "started_at_us", "finished_at_us", "attempt", "max_attempts", "exit_code", "signal", "reason", "message", "lateness_s", "scheduled_for_us", "schedule", "retry_of", "cwd", "timeout_us", "grace_us", "on_lost", "profile", "umask", "cancel_requested", "attempts", "env_names", "paused_at_us")
+    __slots__ = ("id", "name", "state", "command", "queue", "priority", "created_at_us", "due_at_us", "started_at_us", "finished_at_us", "attempt", "max_attempts", "exit_code", "signal", "reason", "message", "lateness_s", "scheduled_for_us", "schedule", "retry_of", "cwd", "timeout_us", "grace_us", "on_lost", "profile", "umask", "cancel_requested", "attempts", "env_names", "paused_at_us", "call", "after", "progress", "result", "retry_delay_us", "waits_for")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -196,6 +252,12 @@ class Task(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     ENV_NAMES_FIELD_NUMBER: _ClassVar[int]
     PAUSED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    RETRY_DELAY_US_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     state: str
@@ -226,13 +288,21 @@ class Task(_message.Message):
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
     env_names: _containers.RepeatedScalarFieldContainer[str]
     paused_at_us: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., created_at_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., attempt: _Optional[int] = ..., max_attempts: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., lateness_s: _Optional[float] = ..., scheduled_for_us: _Optional[int] = ..., schedule: _Optional[str] = ..., retry_of: _Optional[str] = ..., cwd: _Optional[str] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., umask: _Optional[int] = ..., cancel_requested: bool = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., env_names: _Optional[_Iterable[str]] = ..., paused_at_us: _Optional[int] = ...) -> None: ...
+    call: _call_pb2.Call
+    after: _containers.RepeatedCompositeFieldContainer[Parent]
+    progress: Progress
+    result: _any_pb2.Any
+    retry_delay_us: int
+    waits_for: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., created_at_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., attempt: _Optional[int] = ..., max_attempts: _Optional[int] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., lateness_s: _Optional[float] = ..., scheduled_for_us: _Optional[int] = ..., schedule: _Optional[str] = ..., retry_of: _Optional[str] = ..., cwd: _Optional[str] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_lost: _Optional[str] = ..., profile: _Optional[str] = ..., umask: _Optional[int] = ..., cancel_requested: bool = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., env_names: _Optional[_Iterable[str]] = ..., paused_at_us: _Optional[int] = ..., call: _Optional[_Union[_call_pb2.Call, _Mapping]] = ..., after: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., result: _Optional[_Union[_any_pb2.Any, _Mapping]] = ..., retry_delay_us: _Optional[int] = ..., waits_for: _Optional[int] = ...) -> None: ...
 
 class GetRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "result")
     ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    result: bool
+    def __init__(self, id: _Optional[str] = ..., result: bool = ...) -> None: ...
 
 class ListRequest(_message.Message):
     __slots__ = ("states", "queue", "page_size", "page_token", "since_us")
@@ -257,7 +327,7 @@ class ListResponse(_message.Message):
     def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ModifyRequest(_message.Message):
-    __slots__ = ("id", "name", "command", "priority", "due_at_us", "delay_us", "timeout_us", "grace_us", "cwd")
+    __slots__ = ("id", "name", "command", "priority", "due_at_us", "delay_us", "timeout_us", "grace_us", "cwd", "call", "after")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     COMMAND_FIELD_NUMBER: _ClassVar[int]
@@ -267,6 +337,8 @@ class ModifyRequest(_message.Message):
     TIMEOUT_US_FIELD_NUMBER: _ClassVar[int]
     GRACE_US_FIELD_NUMBER: _ClassVar[int]
     CWD_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     command: Command
@@ -276,7 +348,9 @@ class ModifyRequest(_message.Message):
     timeout_us: int
     grace_us: int
     cwd: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., priority: _Optional[int] = ..., due_at_us: _Optional[int] = ..., delay_us: _Optional[int] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., cwd: _Optional[str] = ...) -> None: ...
+    call: _call_pb2.Call
+    after: Dependencies
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., priority: _Optional[int] = ..., due_at_us: _Optional[int] = ..., delay_us: _Optional[int] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., cwd: _Optional[str] = ..., call: _Optional[_Union[_call_pb2.Call, _Mapping]] = ..., after: _Optional[_Union[Dependencies, _Mapping]] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
     __slots__ = ("id",)
@@ -329,18 +403,174 @@ class ResumeRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class WaitRequest(_message.Message):
-    __slots__ = ("ids", "outcomes")
+    __slots__ = ("ids", "outcomes", "results", "progress")
     IDS_FIELD_NUMBER: _ClassVar[int]
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     ids: _containers.RepeatedScalarFieldContainer[str]
     outcomes: bool
-    def __init__(self, ids: _Optional[_Iterable[str]] = ..., outcomes: bool = ...) -> None: ...
+    results: bool
+    progress: bool
+    def __init__(self, ids: _Optional[_Iterable[str]] = ..., outcomes: bool = ..., results: bool = ..., progress: bool = ...) -> None: ...
 
 class TaskBatch(_message.Message):
-    __slots__ = ("tasks",)
+    __slots__ = ("tasks", "progress")
     TASKS_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     tasks: _containers.RepeatedCompositeFieldContainer[Task]
-    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ...) -> None: ...
+    progress: _containers.RepeatedCompositeFieldContainer[TaskProgress]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., progress: _Optional[_Iterable[_Union[TaskProgress, _Mapping]]] = ...) -> None: ...
+
+class TaskProgress(_message.Message):
+    __slots__ = ("id", "attempt", "progress")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    attempt: int
+    progress: Progress
+    def __init__(self, id: _Optional[str] = ..., attempt: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ...) -> None: ...
+
+class WhyRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class WhyResponse(_message.Message):
+    __slots__ = ("task", "causes")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    CAUSES_FIELD_NUMBER: _ClassVar[int]
+    task: Task
+    causes: _containers.RepeatedCompositeFieldContainer[Cause]
+    def __init__(self, task: _Optional[_Union[Task, _Mapping]] = ..., causes: _Optional[_Iterable[_Union[Cause, _Mapping]]] = ...) -> None: ...
+
+class Cause(_message.Message):
+    __slots__ = ("kind", "message", "task", "until_us")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_US_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    message: str
+    task: str
+    until_us: int
+    def __init__(self, kind: _Optional[str] = ..., message: _Optional[str] = ..., task: _Optional[str] = ..., until_us: _Optional[int] = ...) -> None: ...
+
+class GraphRequest(_message.Message):
+    __slots__ = ("ids", "limit")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    limit: int
+    def __init__(self, ids: _Optional[_Iterable[str]] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class GraphResponse(_message.Message):
+    __slots__ = ("nodes", "edges", "truncated")
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    EDGES_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    edges: _containers.RepeatedCompositeFieldContainer[Edge]
+    truncated: bool
+    def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[Edge, _Mapping]]] = ..., truncated: bool = ...) -> None: ...
+
+class Node(_message.Message):
+    __slots__ = ("id", "label", "state")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    label: str
+    state: str
+    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
+
+class Edge(_message.Message):
+    __slots__ = ("parent", "child", "condition", "met")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    CHILD_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    MET_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    child: str
+    condition: str
+    met: bool
+    def __init__(self, parent: _Optional[str] = ..., child: _Optional[str] = ..., condition: _Optional[str] = ..., met: bool = ...) -> None: ...
+
+class FunctionsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FunctionsResponse(_message.Message):
+    __slots__ = ("functions",)
+    FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
+    functions: _containers.RepeatedCompositeFieldContainer[Function]
+    def __init__(self, functions: _Optional[_Iterable[_Union[Function, _Mapping]]] = ...) -> None: ...
+
+class Function(_message.Message):
+    __slots__ = ("name", "is_async", "signature", "doc", "source", "queue", "priority", "timeout_us", "retries", "retry_delay_us", "profile", "native")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IS_ASYNC_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    DOC_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_US_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    RETRY_DELAY_US_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    NATIVE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    is_async: bool
+    signature: str
+    doc: str
+    source: str
+    queue: str
+    priority: int
+    timeout_us: int
+    retries: int
+    retry_delay_us: int
+    profile: str
+    native: bool
+    def __init__(self, name: _Optional[str] = ..., is_async: bool = ..., signature: _Optional[str] = ..., doc: _Optional[str] = ..., source: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., timeout_us: _Optional[int] = ..., retries: _Optional[int] = ..., retry_delay_us: _Optional[int] = ..., profile: _Optional[str] = ..., native: bool = ...) -> None: ...
+
+class PluginsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PluginRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class PluginsResponse(_message.Message):
+    __slots__ = ("plugins",)
+    PLUGINS_FIELD_NUMBER: _ClassVar[int]
+    plugins: _containers.RepeatedCompositeFieldContainer[Plugin]
+    def __init__(self, plugins: _Optional[_Iterable[_Union[Plugin, _Mapping]]] = ...) -> None: ...
+
+class Plugin(_message.Message):
+    __slots__ = ("name", "kind", "path", "state", "message", "functions", "generation", "loaded_at_us")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    LOADED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    path: str
+    state: str
+    message: str
+    functions: _containers.RepeatedScalarFieldContainer[str]
+    generation: int
+    loaded_at_us: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., path: _Optional[str] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., functions: _Optional[_Iterable[str]] = ..., generation: _Optional[int] = ..., loaded_at_us: _Optional[int] = ...) -> None: ...
 
 class LogsRequest(_message.Message):
     __slots__ = ("id", "follow", "stream", "attempt", "tail_bytes", "tail_lines")

@@ -110,6 +110,16 @@ class TasksStub(object):
                 request_serializer=tsched_dot_proto_dot_api__pb2.EventsRequest.SerializeToString,
                 response_deserializer=tsched_dot_proto_dot_api__pb2.EventBatch.FromString,
                 _registered_method=True)
+        self.Why = channel.unary_unary(
+                '/tsched.v1.Tasks/Why',
+                request_serializer=tsched_dot_proto_dot_api__pb2.WhyRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.WhyResponse.FromString,
+                _registered_method=True)
+        self.Graph = channel.unary_unary(
+                '/tsched.v1.Tasks/Graph',
+                request_serializer=tsched_dot_proto_dot_api__pb2.GraphRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.GraphResponse.FromString,
+                _registered_method=True)
 
 
 class TasksServicer(object):
@@ -220,6 +230,20 @@ class TasksServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Why(self, request, context):
+        """Says what a task waits for, or why it ended as it did.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Graph(self, request, context):
+        """Sends the tasks that the named ones hang together with, and how.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TasksServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -297,6 +321,16 @@ def add_TasksServicer_to_server(servicer, server):
                     servicer.Events,
                     request_deserializer=tsched_dot_proto_dot_api__pb2.EventsRequest.FromString,
                     response_serializer=tsched_dot_proto_dot_api__pb2.EventBatch.SerializeToString,
+            ),
+            'Why': grpc.unary_unary_rpc_method_handler(
+                    servicer.Why,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.WhyRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.WhyResponse.SerializeToString,
+            ),
+            'Graph': grpc.unary_unary_rpc_method_handler(
+                    servicer.Graph,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.GraphRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.GraphResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -705,6 +739,310 @@ class Tasks(object):
             '/tsched.v1.Tasks/Events',
             tsched_dot_proto_dot_api__pb2.EventsRequest.SerializeToString,
             tsched_dot_proto_dot_api__pb2.EventBatch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Why(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Tasks/Why',
+            tsched_dot_proto_dot_api__pb2.WhyRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.WhyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Graph(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Tasks/Graph',
+            tsched_dot_proto_dot_api__pb2.GraphRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.GraphResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class FunctionsStub(object):
+    """Functions: what can be called, and the plugins that bring some of it.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.List = channel.unary_unary(
+                '/tsched.v1.Functions/List',
+                request_serializer=tsched_dot_proto_dot_api__pb2.FunctionsRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.FunctionsResponse.FromString,
+                _registered_method=True)
+        self.Plugins = channel.unary_unary(
+                '/tsched.v1.Functions/Plugins',
+                request_serializer=tsched_dot_proto_dot_api__pb2.PluginsRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.PluginsResponse.FromString,
+                _registered_method=True)
+        self.Load = channel.unary_unary(
+                '/tsched.v1.Functions/Load',
+                request_serializer=tsched_dot_proto_dot_api__pb2.PluginRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.PluginsResponse.FromString,
+                _registered_method=True)
+        self.Unload = channel.unary_unary(
+                '/tsched.v1.Functions/Unload',
+                request_serializer=tsched_dot_proto_dot_api__pb2.PluginRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.PluginsResponse.FromString,
+                _registered_method=True)
+        self.Reload = channel.unary_unary(
+                '/tsched.v1.Functions/Reload',
+                request_serializer=tsched_dot_proto_dot_api__pb2.PluginRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.PluginsResponse.FromString,
+                _registered_method=True)
+
+
+class FunctionsServicer(object):
+    """Functions: what can be called, and the plugins that bring some of it.
+    """
+
+    def List(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Plugins(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Load(self, request, context):
+        """Loads a plugin of the library folder that is not loaded. Answers when its functions can be called.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Unload(self, request, context):
+        """No new call finds its functions; running ones finish.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reload(self, request, context):
+        """Reads the library folder and all other sources anew, or one plugin. What fails is reported and stays as it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_FunctionsServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'List': grpc.unary_unary_rpc_method_handler(
+                    servicer.List,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.FunctionsRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.FunctionsResponse.SerializeToString,
+            ),
+            'Plugins': grpc.unary_unary_rpc_method_handler(
+                    servicer.Plugins,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.PluginsRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.PluginsResponse.SerializeToString,
+            ),
+            'Load': grpc.unary_unary_rpc_method_handler(
+                    servicer.Load,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.PluginRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.PluginsResponse.SerializeToString,
+            ),
+            'Unload': grpc.unary_unary_rpc_method_handler(
+                    servicer.Unload,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.PluginRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.PluginsResponse.SerializeToString,
+            ),
+            'Reload': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reload,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.PluginRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.PluginsResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'tsched.v1.Functions', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('tsched.v1.Functions', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Functions(object):
+    """Functions: what can be called, and the plugins that bring some of it.
+    """
+
+    @staticmethod
+    def List(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Functions/List',
+            tsched_dot_proto_dot_api__pb2.FunctionsRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.FunctionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Plugins(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Functions/Plugins',
+            tsched_dot_proto_dot_api__pb2.PluginsRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.PluginsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Load(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Functions/Load',
+            tsched_dot_proto_dot_api__pb2.PluginRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.PluginsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Unload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Functions/Unload',
+            tsched_dot_proto_dot_api__pb2.PluginRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.PluginsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Functions/Reload',
+            tsched_dot_proto_dot_api__pb2.PluginRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.PluginsResponse.FromString,
             options,
             channel_credentials,
             insecure,

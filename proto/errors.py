@@ -36,6 +36,14 @@ class RefusalReason(StrEnum):
     ID_TAKEN = "id_taken"
     WRONG_STATE = "wrong_state"
     NO_SUCH_CURSOR = "no_such_cursor"
+    NO_SUCH_FUNCTION = "no_such_function"
+    BAD_ARGUMENTS = "bad_arguments"
+    BAD_RESULT = "bad_result"
+    """Only inline, where no service is: a function returned what cannot be sent."""
+    NO_RESULT = "no_result"
+    CYCLE = "cycle"
+    NO_SUCH_PLUGIN = "no_such_plugin"
+    PLUGIN_FAILED = "plugin_failed"
     DRAINING = "draining"
     ALREADY_RUNNING = "already_running"
     SOCKET_UNUSABLE = "socket_unusable"
@@ -61,6 +69,13 @@ TABLE: dict[RefusalReason, tuple[str, int]] = {
     RefusalReason.BAD_CWD: ("INVALID_ARGUMENT", EXIT_USAGE),
     RefusalReason.BAD_CONFIG: ("INVALID_ARGUMENT", EXIT_USAGE),
     RefusalReason.TOO_LARGE: ("INVALID_ARGUMENT", EXIT_USAGE),
+    RefusalReason.NO_SUCH_FUNCTION: ("NOT_FOUND", EXIT_CONFLICT),
+    RefusalReason.BAD_ARGUMENTS: ("INVALID_ARGUMENT", EXIT_USAGE),
+    RefusalReason.BAD_RESULT: ("INVALID_ARGUMENT", EXIT_CONFLICT),
+    RefusalReason.NO_RESULT: ("FAILED_PRECONDITION", EXIT_CONFLICT),
+    RefusalReason.CYCLE: ("INVALID_ARGUMENT", EXIT_USAGE),
+    RefusalReason.NO_SUCH_PLUGIN: ("NOT_FOUND", EXIT_CONFLICT),
+    RefusalReason.PLUGIN_FAILED: ("FAILED_PRECONDITION", EXIT_CONFLICT),
     RefusalReason.NO_SUCH_TASK: ("NOT_FOUND", EXIT_CONFLICT),
     RefusalReason.ID_TAKEN: ("ALREADY_EXISTS", EXIT_CONFLICT),
     RefusalReason.WRONG_STATE: ("FAILED_PRECONDITION", EXIT_CONFLICT),

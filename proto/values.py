@@ -82,6 +82,44 @@ class EndReason(StrEnum):
     MACHINE_RESTARTED = "machine_restarted"
     CORRUPT_RECORD = "corrupt_record"
     """What is stored of the task cannot be trusted; it was not run."""
+    RAISED = "raised"
+    """The function raised an exception."""
+    RETRY = "retry"
+    """The function asked to be tried again."""
+    SNOOZED = "snoozed"
+    """The function asked to be tried again, and that this attempt does not count."""
+    BAD_RESULT = "bad_result"
+    """What the function returned cannot be sent, or is too large."""
+    BAD_ARGUMENTS = "bad_arguments"
+    """With the results of other tasks its arguments are too large, or not what the function takes."""
+    NO_SUCH_FUNCTION = "no_such_function"
+    """When its turn came nobody had this function any more."""
+    SOURCE_FAILED = "source_failed"
+    """The code that has the function could not be loaded."""
+    DEPENDENCY = "dependency"
+    """A task that it waited for did not end as it was to; it was never run."""
+
+
+class Condition(StrEnum):
+    """How a task has to have ended for those that wait for it."""
+
+    OK = "ok"
+    FAIL = "fail"
+    """Failed, cancelled or skipped."""
+    ANY = "any"
+
+
+class SourceKind(StrEnum):
+    """Where functions come from."""
+
+    BUILTIN = "builtin"
+    FUNCTIONS = "functions"
+    """[[functions]] of the configuration."""
+    ENTRY_POINTS = "entry_points"
+    PYTHON = "python"
+    """A plugin: a module, a package or a compiled extension module in the library folder."""
+    NATIVE = "native"
+    """A plugin: a shared library with the ABI of tsched_plugin.h."""
 
 
 class OnLost(StrEnum):
