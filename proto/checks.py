@@ -36,6 +36,10 @@ PAST_SLACK_US = 60 * SECOND_US
 TIMEOUT_RANGE_US = (1_000, 10 * YEAR_US)
 GRACE_RANGE_US = (0, DAY_US)
 INT32_RANGE = (-(2**31), 2**31 - 1)
+RETRIES_RANGE = (0, 1000)
+RETRY_DELAY_RANGE_US = (1_000, 3600 * SECOND_US)
+DEPENDENCIES_LIMIT = 100_000
+"""Of all tasks of one submission together; one task may wait for as many as a submission may have."""
 
 OWN_VARIABLES = frozenset(
     {"TSCHED_TASK_ID", "TSCHED_ATTEMPT", "TSCHED_QUEUE", "TSCHED_SCHEDULED_FOR", "TSCHED_SOCKET", "TSCHED_EXECUTOR"}
@@ -75,6 +79,14 @@ def check_task_count(count: int) -> int:
     if count > TASKS_LIMIT:
         message = f"{count} tasks are submitted at once, at most {TASKS_LIMIT} are taken"
         raise Refusal(RefusalReason.TOO_LARGE, message, "submit fewer tasks at a time")
+    return count
+
+
+def check_dependency_count(count: int) -> int:
+    """For how many others the tasks of a submission may wait, all together."""
+    if count > DEPENDENCIES_LIMIT:
+        message = f"the tasks wait for {count} others in all, at most {DEPENDENCIES_LIMIT} are taken"
+        raise Refusal(RefusalReason.TOO_LARGE, message, "put a task between that waits for many, and wait for that one")
     return count
 
 
