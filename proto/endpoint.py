@@ -16,9 +16,11 @@ SOCKET_NAME = "tsched.sock"
 LINK_SOCKET_NAME = "link.sock"
 SOCKET_PATH_LIMIT = 107
 MESSAGE_LIMIT = 8 * 1024 * 1024
+ANSWER_LIMIT = 2 * MESSAGE_LIMIT
+"""Of what a supervisor sends: it may hold the arguments of a call and its result, each as large as it may be."""
 
 CHANNEL_OPTIONS: list[tuple[str, int]] = [
-    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_receive_message_length", ANSWER_LIMIT),
     ("grpc.max_send_message_length", MESSAGE_LIMIT),
     ("grpc.initial_reconnect_backoff_ms", 100),
     # In truth how long one attempt to connect may take, up to the other side's first frame: a dead socket is noticed at
@@ -28,7 +30,7 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
 ]
 SERVER_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+    ("grpc.max_send_message_length", ANSWER_LIMIT),
     ("grpc.so_reuseport", 0),
 ]
 
