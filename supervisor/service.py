@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -27,7 +27,6 @@ from .parts import World, assemble
 from .places import Place
 from .reload import Handover
 
-SERVICES = ("tsched.v1.Tasks", "tsched.v1.Control")
 # A tree that was killed is gone within this; an executor that is idle has left within this.
 SETTLE_S = 3.0
 # Calls that are being answered may take so long when the service stops, or begins anew.
@@ -45,6 +44,7 @@ class Service:
         self._parts = assemble(world, self._failed)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it is there; its types are not
         self._control = Control(world, self._parts, shutdown=self.down, reload=self.reload)
+        self._services = self._public_services()
         places, background = world.places, self._parts.background
         self._public = Door(places.public, self._public_server, background)
         self._private = Door(places.link, self._private_server, background)
@@ -60,12 +60,19 @@ class Service:
         self._drained = asyncio.Event()
         self._stopped = asyncio.Event()
 
+    def _public_services(self) -> dict[str, tuple[Callable[..., None], object]]:
+        """What users are served, by name: how each is added to a server, and who serves it."""
+        return {
+            "tsched.v1.Tasks": (api_pb2_grpc.add_TasksServicer_to_server, self._parts.tasks),
+            "tsched.v1.Control": (api_pb2_grpc.add_ControlServicer_to_server, self._control),
+        }
+
     def _public_server(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=endpoint.SERVER_OPTIONS)
-        api_pb2_grpc.add_TasksServicer_to_server(self._parts.tasks, server)
-        api_pb2_grpc.add_ControlServicer_to_server(self._control, server)
+        for add, servicer in self._services.values():
+            add(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((*self._services, reflection.SERVICE_NAME), server)
         return server
 
     def _private_server(self) -> grpc.aio.Server:
@@ -92,7 +99,7 @@ class Service:
         parts.desk.open()
         await self._public.open()
         parts.retention.start()
-        for name in ("", *SERVICES):
+        for name in ("", *self._services):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         log.get().info("serving", socket=str(paths.socket), state_dir=str(paths.state_dir))
         watchdog = Watchdog(self._world.manager, self._world.answers)
