@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..proto import checks
 from ..proto.errors import EXIT_OK, Refusal, RefusalReason
 from ..proto.values import TaskState
-from . import connect, console, parser, several, spec, submit
+from . import after, connect, console, parser, several, spec, submit
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,6 +26,8 @@ def _modify_arguments(to: parser.Parser) -> None:
     to.add_argument("--timeout", metavar="DUR", type=parser.timeout_or_none, help="end an attempt after this; 0: never")
     to.add_argument("--grace", metavar="DUR", type=parser.grace, help="between the polite signal and the hard one")
     to.add_argument("--cwd", metavar="DIR", help="folder to run in")
+    after.add_flag(to)
+    to.add_argument("--no-after", action="store_true", help="it waits for no other task any more")
 
 
 def _modify(args: Namespace) -> int:
@@ -40,6 +42,7 @@ def _modify(args: Namespace) -> int:
         timeout_us=args.timeout,
         grace_us=args.grace,
         cwd=None if args.cwd is None else spec.folder(args.cwd),
+        after=_after(args),
     )
     for field, value_us in due.items():
         setattr(asked, field, value_us)
@@ -52,6 +55,17 @@ def _modify(args: Namespace) -> int:
         _say_due(task, zone)
     _put(task, as_json=args.json)
     return EXIT_OK
+
+
+def _after(args: Namespace) -> api.Dependencies | None:
+    """The tasks to wait for instead of those it has; None where nothing was said. Raises Refusal."""
+    from ..proto import api_pb2 as api
+
+    if args.after and args.no_after:
+        raise Refusal(RefusalReason.BAD_USAGE, "both --after and --no-after are given", "give one of them")
+    if not args.after and not args.no_after:
+        return None
+    return api.Dependencies(after=after.dependencies(args.after or []))
 
 
 def _say_due(task: api.Task, zone: tzinfo) -> None:

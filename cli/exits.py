@@ -15,9 +15,14 @@ SIGNAL_BASE = 128
 
 
 def code(task: api.Task) -> int:
-    """The command's own code, 128+n for a signal, 1 for a task that did not succeed without a code of its own."""
+    """The command's own code, 128+n for a signal, 1 for a task that did not succeed without a code of its own.
+
+    Functions have no codes: theirs is 0 or 1.
+    """
     if task.state == TaskState.SUCCEEDED:
         return EXIT_OK
+    if task.HasField("call"):
+        return EXIT_CONFLICT
     if task.HasField("signal") and task.signal:
         return SIGNAL_BASE + task.signal
     return (task.exit_code & 0xFF) or EXIT_CONFLICT
@@ -44,7 +49,7 @@ def result(task: api.Task) -> str:
 
 def notice(task: api.Task) -> str | None:
     """What to say about an end that an exit code alone does not tell; None for a plain exit."""
-    if task.state == TaskState.SUCCEEDED or task.reason == EndReason.EXIT_CODE:
+    if task.state == TaskState.SUCCEEDED or (task.reason == EndReason.EXIT_CODE and not task.HasField("call")):
         return None
     how = "" if task.reason == task.state else f" ({result(task)})"
     return f"task {task.id} {task.state}{how}{f': {task.message}' if task.message else ''}"

@@ -70,6 +70,8 @@ class Verb(NamedTuple):
     """Whether `-- ARGV...` may follow."""
     takes_dash: bool = False
     """Whether a lone `-` stands for `--command -`."""
+    mixed: bool = False
+    """Whether flags may stand between its words."""
 
 
 def parse(name: str, verb: Verb, about: str, words: Sequence[str]) -> Namespace:
@@ -80,7 +82,7 @@ def parse(name: str, verb: Verb, about: str, words: Sequence[str]) -> Namespace:
     parser = Parser(prog=f"tsched {name}", description=about)
     add_global(parser)
     verb.arguments(parser)
-    args, extra = parser.parse_known_args(own)
+    args, extra = (parser.parse_known_intermixed_args if verb.mixed else parser.parse_known_args)(own)
     if verb.takes_dash and extra == ["-"]:
         args.command = _from_stdin(args)
         extra = []
@@ -171,6 +173,16 @@ def timeout_or_none(text: str) -> int:
 def grace(text: str) -> int:
     """The time between the polite and the hard signal."""
     return checks.check_duration_us(durations.parse_us(text), "grace", *checks.GRACE_RANGE_US)
+
+
+def retries(text: str) -> int:
+    """How many more attempts."""
+    return checks.check_range(_number(text, "a number"), "retries", *checks.RETRIES_RANGE)
+
+
+def retry_delay(text: str) -> int:
+    """The time before the second attempt."""
+    return checks.check_duration_us(durations.parse_us(text), "the retry delay", *checks.RETRY_DELAY_RANGE_US)
 
 
 def priority(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..proto import checks
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import OnLost
-from . import envfile, parser, stdin
+from . import after, envfile, parser, stdin
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,19 +23,29 @@ def add_command(to: parser.Parser) -> None:
 
 
 def add_options(to: parser.Parser) -> None:
-    """How to run it."""
-    to.add_argument("--id", metavar="ID", help="an id of your own: submitting the same again gives the same task")
-    to.add_argument("--name", metavar="TEXT", help="free text, to be shown")
-    to.add_argument("--queue", metavar="NAME", help="the queue to stand in")
-    to.add_argument("--priority", metavar="N", type=parser.priority, help="higher goes first; 0 by default")
-    to.add_argument("--hold", action="store_true", help="do not start it before: tsched release ID")
-    to.add_argument("--timeout", metavar="DUR", type=parser.timeout, help="end an attempt after this long")
-    to.add_argument("--grace", metavar="DUR", type=parser.grace, help="between the polite signal and the hard one")
+    """How to run a command."""
+    add_common_options(to)
     to.add_argument("--cwd", metavar="DIR", help="folder to run in; this one by default")
     to.add_argument("--env", metavar="K=V", action="append", help="a variable for the task; may be repeated")
     to.add_argument("--env-file", metavar="FILE", action="append", help="variables from a file: NAME=VALUE a line")
     to.add_argument("--stdin", metavar="FILE", help="file to read stdin from, - for this command's own")
     to.add_argument("--umask", metavar="OCTAL", type=parser.umask, help="file mode mask; this process's by default")
+
+
+def add_common_options(to: parser.Parser) -> None:
+    """How to run a command or a function."""
+    to.add_argument("--id", metavar="ID", help="an id of your own: submitting the same again gives the same task")
+    to.add_argument("--name", metavar="TEXT", help="free text, to be shown")
+    to.add_argument("--queue", metavar="NAME", help="the queue to stand in")
+    to.add_argument("--priority", metavar="N", type=parser.priority, help="higher goes first; 0 by default")
+    to.add_argument("--hold", action="store_true", help="do not start it before: tsched release ID")
+    after.add_flag(to)
+    to.add_argument("--timeout", metavar="DUR", type=parser.timeout, help="end an attempt after this long")
+    to.add_argument("--grace", metavar="DUR", type=parser.grace, help="between the polite signal and the hard one")
+    to.add_argument("--retries", metavar="N", type=parser.retries, help="so many more attempts when one fails")
+    to.add_argument(
+        "--retry-delay", metavar="DUR", type=parser.retry_delay, help="before the second one, then doubling; 1s"
+    )
     to.add_argument("--on-lost", choices=[str(word) for word in OnLost], help="when no result can be known")
     to.add_argument("--profile", metavar="NAME", help="set of limits of the configuration")
 
@@ -44,30 +54,43 @@ def build(args: Namespace, *, data: bytes | None) -> api.TaskSpec:
     """The specification, without when it is due. `data`: its standard input. Raises Refusal."""
     asked = surrounded(args)
     asked.command.CopyFrom(command(args))
-    if args.id is not None:
-        asked.id = checks.check_id(args.id)
+    asked.id = own_id(args)
     if data is not None:
         asked.stdin = data
     return asked
 
 
+def own_id(args: Namespace) -> str:
+    """The id that was chosen; empty: none. Raises Refusal BAD_ID."""
+    return "" if args.id is None else checks.check_id(args.id)
+
+
 def surrounded(args: Namespace) -> api.TaskSpec:
     """The specification without what it is to do: all that tasks typed at once have in common. Raises Refusal."""
+    asked = common(args)
+    asked.cwd = folder(args.cwd)
+    asked.submitter_env.update(surroundings())
+    asked.env.update(_asked_for(args.env_file or [], args.env or []))
+    asked.umask = args.umask if args.umask is not None else own_umask()
+    return asked
+
+
+def common(args: Namespace) -> api.TaskSpec:
+    """How a command or a function is to be run. Raises Refusal."""
     from ..proto import api_pb2 as api
 
     return api.TaskSpec(
         name=checks.check_name(args.name or ""),
         queue=checks.check_queue(args.queue) if args.queue is not None else "",
         hold=args.hold,
-        priority=args.priority or 0,
-        cwd=folder(args.cwd),
-        submitter_env=_surroundings(),
-        env=_asked_for(args.env_file or [], args.env or []),
-        umask=args.umask if args.umask is not None else _own_umask(),
+        priority=args.priority,
         timeout_us=args.timeout,
         grace_us=args.grace,
+        retries=args.retries,
+        retry_delay_us=args.retry_delay,
         on_lost=args.on_lost or "",
         profile=checks.check_name(args.profile or ""),
+        after=after.dependencies(args.after or []),
     )
 
 
@@ -123,7 +146,7 @@ def _asked_for(files: list[str], pairs: list[str]) -> dict[str, str]:
     return variables
 
 
-def _surroundings() -> dict[str, str]:
+def surroundings() -> dict[str, str]:
     """Our environment, which the service's allow-list filters; what the protocol cannot carry is left out."""
     return {
         name: value
@@ -139,7 +162,7 @@ def _can_be_sent(text: str) -> bool:
         return False
 
 
-def _own_umask() -> int:
+def own_umask() -> int:
     """This process's umask, which can only be read by setting it; no thread of ours makes files meanwhile."""
     mask = os.umask(0o077)
     os.umask(mask)

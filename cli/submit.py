@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..proto.clock import SystemClock
 from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, Refusal, RefusalReason
 from ..proto.values import EndReason, TaskState
-from . import connect, console, exits, parser, pour, spec, stdin, when, zones
+from . import after, connect, console, exits, parser, pour, spec, stdin, when, zones
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,7 +32,7 @@ now + 2 hours, in 10 minutes or @1795351104. DUR is 90, 90s, 1h30m, 0.2s, 250ms 
 
 def _run_arguments(to: parser.Parser) -> None:
     to.usage = "tsched run [options] (--command LINE | -- ARGV...)"
-    to.epilog = f"{RUN_NOTES} {EACH_LINE_NOTES}"
+    to.epilog = f"{RUN_NOTES} {EACH_LINE_NOTES} {after.NOTES}"
     to.add_argument("-d", "--detach", action="store_true", help="do not follow it; print its id")
     to.add_argument("--each-line", metavar="FILE", help="a task for each line of a file, - for stdin: see below")
     spec.add_command(to)
@@ -138,7 +138,9 @@ def _shell_hint(task: api.Task) -> str:
 
 def _schedule_arguments(to: parser.Parser) -> None:
     to.usage = "tsched schedule [options] (- | --command LINE | -- ARGV...)"
-    to.epilog = f"A lone - reads the command from stdin, as at does: its lines are one shell script. {WHEN_NOTES}"
+    to.epilog = (
+        f"A lone - reads the command from stdin, as at does: its lines are one shell script. {WHEN_NOTES} {after.NOTES}"
+    )
     spec.add_command(to)
     add_due(to)
     spec.add_options(to)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..client.as_json import command_line, known
+from ..client.as_json import known, value, work
 from ..proto import durations
 from ..proto.clock import SECOND_US
-from ..proto.values import AttemptState, EndReason, TaskState
+from ..proto.values import AttemptState, Condition, EndReason, TaskState
 from . import colour, escape, exits, table, zones
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 HEAD = ("ID", "STATE", "WHEN", "RESULT", "NAME", "COMMAND")
 _NAME = HEAD.index("NAME")
+RESULT_COLUMNS = 200
+PROGRESS_COLUMNS = 30
+PARENTS_SHOWN = 10
 
 
 def tasks(shown: Sequence[api.Task], *, now_us: int, columns: int | None, paint: Paint = str) -> str:
@@ -31,14 +34,26 @@ def tasks(shown: Sequence[api.Task], *, now_us: int, columns: int | None, paint:
 
 
 def _row(task: api.Task, now_us: int) -> list[str]:
-    command = command_line(task.command)
-    return [task.id, _state(task), _when(task, now_us), exits.result(task), task.name, command]
+    how = exits.result(task) or _brief_progress(task)
+    return [task.id, _state(task), _when(task, now_us), how, task.name, work(task)]
 
 
 def _state(task: api.Task) -> str:
     if task.cancel_requested and not TaskState(task.state).final:
         return "stopping"
     return colour.PAUSED if _paused(task) else task.state
+
+
+def _brief_progress(task: api.Task) -> str:
+    return escape.fit(escape.line(progress(task.progress)), PROGRESS_COLUMNS) if task.HasField("progress") else ""
+
+
+def progress(shown: api.Progress) -> str:
+    """How far it says that it is: `40% rows`, or `400 rows` where nobody knows of how many."""
+    done = f"{shown.done:g}"
+    if shown.HasField("total"):
+        done = f"{shown.done / shown.total:.0%}" if shown.total > 0 else f"{shown.done:g} of {shown.total:g}"
+    return f"{done} {shown.text}".rstrip()
 
 
 def _paused(task: api.Task) -> bool:
@@ -71,11 +86,15 @@ def task(shown: api.Task, *, paint: Paint = str) -> str:
         ("name", shown.name),
         ("state", _state(shown)),
         ("paused since", _instant(known(shown, "paused_at_us"))),
-        ("waits for", f"tsched release {shown.id}" if shown.state == TaskState.HELD else ""),
+        ("waits for", _waits_for(shown)),
         ("result", exits.result(shown)),
+        ("returned", _returned(shown)),
         ("message", shown.message),
-        ("command", command_line(shown.command)),
+        ("progress", progress(shown.progress) if shown.HasField("progress") else ""),
+        ("function" if shown.HasField("call") else "command", work(shown)),
+        ("after", _after(shown)),
         ("retry of", shown.retry_of),
+        ("retries", _retries(shown)),
         ("folder", shown.cwd),
         ("queue", shown.queue),
         ("priority", str(shown.priority)),
@@ -92,6 +111,40 @@ def task(shown: api.Task, *, paint: Paint = str) -> str:
     ]
     parts = [table.fields([(name, value) for name, value in pairs if value], {"state": paint})]
     return "\n\n".join(parts + [_attempt(attempt, paint) for attempt in shown.attempts])
+
+
+def _waits_for(shown: api.Task) -> str:
+    if shown.state == TaskState.HELD:
+        return f"tsched release {shown.id}"
+    return f"{shown.waits_for} task{'s' * (shown.waits_for > 1)}" if shown.waits_for else ""
+
+
+def _returned(shown: api.Task) -> str:
+    """What a function returned, or the begin of it."""
+    if not shown.HasField("result"):
+        return ""
+    import json
+
+    return escape.fit(json.dumps(value(shown.result), ensure_ascii=False), RESULT_COLUMNS)
+
+
+def _after(shown: api.Task) -> str:
+    """The tasks it waits or waited for, the first of many: `1 (succeeded), 2:fail (running)`."""
+    named = [f"{condition(each.id, each.condition)} ({each.state or 'gone'})" for each in shown.after[:PARENTS_SHOWN]]
+    more = len(shown.after) - len(named)
+    return ", ".join(named + [f"{more} more"] * (more > 0))
+
+
+def condition(id: str, word: str) -> str:  # noqa: A002 - the word of the contract
+    """A task and how it has to end, as --after takes them; `ok` goes without saying."""
+    return id if word in ("", Condition.OK) else f"{id}:{word}"
+
+
+def _retries(shown: api.Task) -> str:
+    if shown.max_attempts <= 1:
+        return ""
+    delay = f", the first after {durations.compact(shown.retry_delay_us)}" if shown.HasField("retry_delay_us") else ""
+    return f"{shown.max_attempts - 1}{delay}"
 
 
 def _attempt(attempt: api.Attempt, paint: Paint) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..proto.clock import SECOND_US
 
 if TYPE_CHECKING:
+    from google.protobuf.any_pb2 import Any as AnyMessage
     from google.protobuf.message import Message
 
     from ..proto import api_pb2 as api
+    from ..proto.call_pb2 import Argument, Call
 
 Json = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,14 +44,61 @@ def command_line(command: api.Command) -> str:
     return command.shell if command.WhichOneof("form") != "argv" else shlex.join(command.argv.args)
 
 
+def work(shown: api.Task) -> str:
+    """What a task does, as one line: a command as a shell would take it, a function as it would be called."""
+    return call_line(shown.call, shown.after) if shown.HasField("call") else command_line(shown.command)
+
+
+def call_line(call: Call, after: Sequence[api.Parent] = ()) -> str:
+    """`math::add(1, "b", scale=2)`, values as JSON; a result of another task as @result:ID."""
+    args = [_argument_line(each, after) for each in call.args]
+    kwargs = [f"{name}={_argument_line(each, after)}" for name, each in sorted(call.kwargs.items())]
+    return f"{call.function}({', '.join(args + kwargs)})"
+
+
+def _argument_line(argument: Argument, after: Sequence[api.Parent]) -> str:
+    value = _argument(argument, after)
+    match argument.WhichOneof("kind"):
+        case "result_of":
+            return f"@result:{value['@result_of']}"
+        case "results_of":
+            return f"@results:{','.join(map(str, value['@results_of']))}"
+    import json  # noqa: PLC0415 - only calls need it
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _argument(argument: Argument, after: Sequence[api.Parent]) -> Any:
+    """A value; {"@result_of": ID} for one that is still to come, its place in `after` where the id is not known."""
+    match argument.WhichOneof("kind"):
+        case "result_of":
+            return {"@result_of": _parent(argument.result_of, after)}
+        case "results_of":
+            return {"@results_of": [_parent(each, after) for each in argument.results_of.after]}
+    return value(argument.value)
+
+
+def _parent(place: int, after: Sequence[api.Parent]) -> str | int:
+    return after[place].id if place < len(after) else place
+
+
+def value(packed: AnyMessage) -> Any:
+    """A value that a function takes or returned, as proto/plain.py writes it; {"@unknown": TYPE} of a later version."""
+    from ..proto import anys, plain  # noqa: PLC0415 - only functions have values
+
+    try:
+        return plain.to_json(anys.from_any(packed))
+    except plain.NotPlainError:
+        return {"@unknown": packed.type_url}
+
+
 def task(task: api.Task) -> Json:
-    """A task. `argv` is null where the command is a line for the shell."""
+    """A task. `argv` is null where the command is a line for the shell; one that calls a function has no command."""
     return {
         "id": task.id,
         "name": task.name,
         "state": task.state,
-        "command": command_line(task.command),
-        "argv": list(task.command.argv.args) if task.command.WhichOneof("form") == "argv" else None,
+        **_work(task),
         "queue": task.queue,
         "priority": task.priority,
         "created_at": instant(task.created_at_us),
@@ -73,14 +123,75 @@ def task(task: api.Task) -> Json:
         "umask": f"{task.umask:03o}" if task.HasField("umask") else None,
         "cancel_requested": task.cancel_requested,
         "paused_at": instant(known(task, "paused_at_us")),
+        "retries": max(0, task.max_attempts - 1),
+        "retry_delay_s": seconds(known(task, "retry_delay_us")),
+        "waits_for": task.waits_for,
+        "progress": progress(task.progress) if task.HasField("progress") else None,
+        **({"result": value(task.result)} if task.HasField("result") else {}),
     }
 
 
+def _work(task: api.Task) -> Json:
+    if task.HasField("call"):
+        args = [_argument(each, task.after) for each in task.call.args]
+        kwargs = {name: _argument(each, task.after) for name, each in sorted(task.call.kwargs.items())}
+        return {"command": None, "argv": None, "function": task.call.function, "args": args, "kwargs": kwargs}
+    argv = list(task.command.argv.args) if task.command.WhichOneof("form") == "argv" else None
+    return {"command": command_line(task.command), "argv": argv, "function": None, "args": None, "kwargs": None}
+
+
+def progress(progress: api.Progress) -> Json:
+    """How far a function says that it is; `total` is null where nobody knows."""
+    return {
+        "done": _finite(progress.done),
+        "total": _finite(progress.total) if progress.HasField("total") else None,
+        "text": progress.text,
+        "at": instant(progress.at_us),
+    }
+
+
+def _finite(number: float) -> float | None:
+    """JSON has no word for the others."""
+    return number if math.isfinite(number) else None
+
+
 def detailed(shown: api.Task) -> Json:
-    """A task with its attempts and the names of its variables."""
+    """A task with the tasks it waits or waited for, its attempts and the names of its variables."""
     return task(shown) | {
+        "after": [parent(each) for each in shown.after],
         "attempts": [attempt(each) for each in shown.attempts],
         "env_names": list(shown.env_names),
+    }
+
+
+def parent(parent: api.Parent) -> Json:
+    """One of the tasks that a task waits for; `state` is null when it is gone."""
+    return {"id": parent.id, "condition": parent.condition, "state": parent.state or None, "met": parent.met}
+
+
+def causes(answer: api.WhyResponse) -> Json:
+    """What a task waits for, or why it ended as it did."""
+    listed = [
+        {
+            "kind": each.kind,
+            "message": each.message,
+            "task": each.task or None,
+            "until": instant(known(each, "until_us")),
+        }
+        for each in answer.causes
+    ]
+    return {"id": answer.task.id, "state": answer.task.state, "causes": listed}
+
+
+def graph(answer: api.GraphResponse) -> Json:
+    """Tasks that hang together, parents before their children, and how they do."""
+    return {
+        "nodes": [{"id": each.id, "label": each.label, "state": each.state} for each in answer.nodes],
+        "edges": [
+            {"parent": each.parent, "child": each.child, "condition": each.condition, "met": each.met}
+            for each in answer.edges
+        ],
+        "truncated": answer.truncated,
     }
 
 
