@@ -17,7 +17,7 @@ import grpc
 
 from ..proto import api_pb2 as api
 from ..proto import endpoint, presence
-from ..proto.api_pb2_grpc import ControlStub, TasksStub
+from ..proto.api_pb2_grpc import ControlStub, FunctionsStub, TasksStub
 from ..proto.clock import SECOND_US, SystemClock
 from ..proto.errors import Refusal, RefusalReason
 from .errors import broken, refusal_of, unanswered
@@ -49,6 +49,7 @@ class Connection:
         self._channel = grpc.insecure_channel(endpoint.target(socket), endpoint.CHANNEL_OPTIONS)
         self._tasks: Any = TasksStub(self._channel)
         self._control: Any = ControlStub(self._channel)
+        self._functions: Any = FunctionsStub(self._channel)
 
     def __enter__(self) -> Self:
         return self
@@ -98,10 +99,20 @@ class Connection:
         """Submit a task and follow it to its end; reading slowly slows the task."""
         return self._stream(self._tasks.Run, api.RunRequest(task=spec))
 
-    def get(self, id: str) -> api.Task:  # noqa: A002 - the word of the contract
-        """One task with its attempts."""
-        task: api.Task = self._ask(self._tasks.Get, api.GetRequest(id=id))
+    def get(self, id: str, *, result: bool = False) -> api.Task:  # noqa: A002 - the word of the contract
+        """One task with its attempts, and with `result` what it returned."""
+        task: api.Task = self._ask(self._tasks.Get, api.GetRequest(id=id, result=result))
         return task
+
+    def why(self, id: str) -> api.WhyResponse:  # noqa: A002 - the word of the contract
+        """What a task waits for, or why it ended as it did."""
+        answer: api.WhyResponse = self._ask(self._tasks.Why, api.WhyRequest(id=id))
+        return answer
+
+    def graph(self, ids: Iterable[str], *, limit: int = 0) -> api.GraphResponse:
+        """The tasks that these hang together with, at most so many; 0: as many as the supervisor thinks right."""
+        answer: api.GraphResponse = self._ask(self._tasks.Graph, api.GraphRequest(ids=ids, limit=limit))
+        return answer
 
     def list_page(self, request: api.ListRequest) -> api.ListResponse:
         """One page of tasks, newest first."""
@@ -160,12 +171,25 @@ class Connection:
         task: api.Task = self._ask(self._tasks.Resume, api.ResumeRequest(id=id))
         return task
 
-    def wait(self, ids: Iterable[str], *, timeout_us: int | None = None, outcomes: bool = False) -> Iterator[api.Task]:
-        """Each task once, as it reaches its final state, or only its outcome. Raises Refusal WAIT_TIMEOUT."""
-        request = api.WaitRequest(ids=ids, outcomes=outcomes)
+    def wait(
+        self,
+        ids: Iterable[str],
+        *,
+        timeout_us: int | None = None,
+        outcomes: bool = False,
+        results: bool = False,
+        on_progress: Callable[[api.TaskProgress], None] | None = None,
+    ) -> Iterator[api.Task]:
+        """Each task once, as it reaches its final state, or only its outcome. Raises Refusal WAIT_TIMEOUT.
+
+        `results`: with what they returned. `on_progress` is told how far those are that run.
+        """
+        request = api.WaitRequest(ids=ids, outcomes=outcomes, results=results, progress=on_progress is not None)
         timeout_s = None if timeout_us is None else timeout_us / SECOND_US
         try:
             for batch in self._stream(self._tasks.Wait, request, timeout_s=timeout_s):
+                for each in batch.progress if on_progress else ():
+                    on_progress(each)
                 yield from batch.tasks
         except Refusal as refusal:
             if isinstance(refusal.__cause__, grpc.RpcError) and _timed_out(refusal.__cause__):
@@ -179,6 +203,18 @@ class Connection:
     def events(self, request: api.EventsRequest) -> Iterator[api.EventBatch]:
         """What happened to tasks, in the order it became durable."""
         return self._stream(self._tasks.Events, request)
+
+    # Functions.
+
+    def functions(self) -> list[api.Function]:
+        """All that can be called, by name."""
+        answer: api.FunctionsResponse = self._ask(self._functions.List, api.FunctionsRequest())
+        return list(answer.functions)
+
+    def plugins(self) -> list[api.Plugin]:
+        """Where functions come from, by name."""
+        answer: api.PluginsResponse = self._ask(self._functions.Plugins, api.PluginsRequest())
+        return list(answer.plugins)
 
     # Control.
 

@@ -100,7 +100,7 @@ def _resumed(client: Connection, progress: Progress) -> Iterator[Event]:
         fresh = progress.unseen(output)
         if fresh is not None:
             yield fresh
-    for task in client.wait([progress.id]):
+    for task in client.wait([progress.id], results=True):
         progress.ended = True
         yield task
 
@@ -150,9 +150,13 @@ def follow_wait(
     timeout_us: int | None,
     on_break: OnBreak,
     outcomes: bool = False,
+    results: bool = False,
+    on_progress: Callable[[api.TaskProgress], None] | None = None,
     clock: Clock | None = None,
 ) -> Iterator[api.Task]:
     """Each of the tasks once, as it ends, or only its outcome, also over a restart of the supervisor.
+
+    `results`: with what they returned. `on_progress` is told how far those are that run.
 
     Raises Refusal WAIT_TIMEOUT.
     """
@@ -160,7 +164,9 @@ def follow_wait(
     waiting = dict.fromkeys(ids)
     while waiting:
         try:
-            for task in client.wait(waiting, timeout_us=left.us(), outcomes=outcomes):
+            for task in client.wait(
+                waiting, timeout_us=left.us(), outcomes=outcomes, results=results, on_progress=on_progress
+            ):
                 waiting.pop(task.id, None)
                 yield task
         except Refusal as refusal:

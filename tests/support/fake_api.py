@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METHODS = (
-    *("Submit", "Run", "Get", "List", "Modify", "Delete", "Cancel", "Wait", "Logs", "Doctor", "Shutdown"),
-    *("Retry", "Hold", "Release", "Pause", "Resume", "Events"),
+    *("Submit", "Run", "Get", "Modify", "Delete", "Cancel", "Wait", "Logs", "Doctor", "Shutdown"),
+    *("Retry", "Hold", "Release", "Pause", "Resume", "Events", "Why", "Graph"),
+    *("Plugins", "Load", "Unload"),
 )
+SHARED = {"List": api_pb2.FunctionsRequest, "Reload": api_pb2.PluginRequest}
+"""Names that two services have; what belongs to Functions is `on["Functions.List"]`, told by its request."""
 
 
-class FakeApi(api_pb2_grpc.TasksServicer, api_pb2_grpc.ControlServicer):
+class FakeApi(api_pb2_grpc.TasksServicer, api_pb2_grpc.ControlServicer, api_pb2_grpc.FunctionsServicer):
     """`on["Get"] = lambda request, context: ...`; every request is kept in `asked`."""
 
     def __init__(self, socket: Path) -> None:
@@ -33,6 +36,7 @@ class FakeApi(api_pb2_grpc.TasksServicer, api_pb2_grpc.ControlServicer):
         self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=endpoint.SERVER_OPTIONS)
         api_pb2_grpc.add_TasksServicer_to_server(self, self._server)
         api_pb2_grpc.add_ControlServicer_to_server(self, self._server)
+        api_pb2_grpc.add_FunctionsServicer_to_server(self, self._server)
         self._server.add_insecure_port(f"unix:{socket}")
         self._server.start()
 
@@ -43,6 +47,8 @@ class FakeApi(api_pb2_grpc.TasksServicer, api_pb2_grpc.ControlServicer):
         return [request for name, request in self.asked if name == method]
 
     def _answer(self, method: str, request: Any, context: Any) -> Any:
+        if isinstance(request, SHARED.get(method, ())):
+            method = f"Functions.{method}"
         self.asked.append((method, request))
         return self.on[method](request, context)
 
@@ -51,7 +57,7 @@ def _method(name: str) -> Callable[[FakeApi, Any, Any], Any]:
     return lambda self, request, context: self._answer(name, request, context)
 
 
-for _name in (*METHODS, "Status"):
+for _name in (*METHODS, *SHARED, "Status"):
     setattr(FakeApi, _name, _method(_name))
 
 
