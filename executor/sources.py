@@ -1,0 +1,108 @@
+"""Where functions come from: loads what a source names, in the function's own interpreter.
+
+Only the standard library. A process loads one source, once: other code of the same name is another process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..client.registry import Task
+from .found import Failure, Found, Function, NativeError, SourceError
+from .imports import entry_point, imported, listed, plugin, tasks_of
+
+__all__ = ["Failure", "Found", "Function", "NativeError", "SourceError", "load", "look"]
+
+Source = Mapping[str, Any]
+"""name, generation, kind, python, path, modules: as link.Source has them."""
+AnyTask = Task[..., Any]
+
+
+def load(source: Source) -> dict[str, Function]:
+    """What can be called, by name and by alias. Raises SourceError when there is nothing."""
+    found = look(source)
+    if not found.functions:
+        raise SourceError("; ".join(f"{failure.object}: {failure.message}" for failure in found.failed))
+    return {each.alias: each for each in found.functions.values() if each.alias} | found.functions
+
+
+def look(source: Source) -> Found:
+    """All that the source has, and all that is not to be had of it. What is wrong with a source raises nothing."""
+    found = Found()
+    with found.noting(source["name"]):
+        _KINDS[source["kind"]](source, found)
+        if not found.functions and not found.failed:
+            raise SourceError("there are no functions in it: mark them with @task")
+    return found
+
+
+def _builtin(_: Source, found: Found) -> None:
+    from . import provided  # noqa: PLC0415 - the others do without
+
+    for task in tasks_of(provided):
+        found.add(_function(task, task.name))
+
+
+def _functions(source: Source, found: Found) -> None:
+    """Modules that the configuration names."""
+    path = source["path"]
+    if path and not os.path.isdir(path):
+        raise SourceError(f"there is no folder {path}")
+    if path:
+        sys.path.insert(0, path)
+    _add_named(source, imported(found, source["modules"]), found)
+
+
+def _entry_points(source: Source, found: Found) -> None:
+    """What installed distributions offer."""
+    tasks: dict[int, AnyTask] = {}
+    for word in source["modules"]:
+        with found.noting(word):
+            tasks |= {id(task): task for task in entry_point(word)}
+    _add_named(source, tasks.values(), found)
+
+
+def _python(source: Source, found: Found) -> None:
+    """A plugin in Python: what it marks with @task, and what it lists."""
+    module = plugin(source["path"])
+    named = {(task.given_name or task.function.__qualname__, id(task.function)): task for task in tasks_of(module)}
+    named |= {(name, id(task.function)): task for name, task in listed(module, found)}
+    for (name, _), task in named.items():
+        found.add(_function(task, f"{source['name']}::{name}"))
+
+
+def _native(source: Source, found: Found) -> None:
+    from .native import functions  # noqa: PLC0415 - loads ctypes
+
+    for function in functions(source["name"], source["path"]):
+        found.add(function)
+
+
+_KINDS: dict[str, Callable[[Source, Found], None]] = {
+    "builtin": _builtin,
+    "functions": _functions,
+    "entry_points": _entry_points,
+    "python": _python,
+    "native": _native,
+}
+
+
+def _add_named(source: Source, tasks: Iterable[AnyTask], found: Found) -> None:
+    """Tasks under their own names. SOURCE::QUALNAME means one of them too, where it is the only one called so."""
+    short = {task.name: getattr(task.function, "__qualname__", "") for task in tasks}
+    often = Counter(short.values())
+    for task in tasks:
+        word = short[task.name]
+        found.add(_function(task, task.name, f"{source['name']}::{word}" if word and often[word] == 1 else ""))
+
+
+def _function(task: AnyTask, name: str, alias: str = "") -> Function:
+    return Function(name, alias, task.is_async, False, _caller(task.function), task)
+
+
+def _caller(function: Callable[..., Any]) -> Callable[[list[Any], dict[str, Any]], Any]:
+    return lambda args, kwargs: function(*args, **kwargs)
