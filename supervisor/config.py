@@ -16,6 +16,7 @@ from typing import Any
 
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.profiles import IO_CLASSES, LIMITS, Profile
+from . import listen
 
 SHIPPED = Path(__file__).resolve().parent.parent / "config.toml"
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -29,6 +30,21 @@ LINE_END = b"\n"
 LIMITS_RANGE_END = 2**63 - 1
 PROCESSORS_LIMIT = 65_536
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+RESERVED_NAMES = frozenset({"builtin"})
+MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSource:
+    """A table of [[functions]]: modules that register functions."""
+
+    name: str
+    modules: tuple[str, ...]
+    path: str = ""
+    """The folder put before sys.path; empty: none."""
+    python: str = ""
+    """The interpreter that runs them; empty: the service's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +53,10 @@ class Config:
 
     service_log_level: str
     service_stop_timeout_s: float
+    service_addr: str
+    service_tls_cert: str
+    service_tls_key: str
+    service_tls_ca_cert: str
     logs_folder: str
     logs_rotate_bytes: int
     logs_keep_days: int
@@ -52,6 +72,9 @@ class Config:
     store_keep_for_s: float
     store_keep_finished: int
     store_keep_events: int
+    library_folder: str
+    library_entry_points: bool
+    functions: tuple[FunctionSource, ...]
     profiles: dict[str, Profile]
 
     @property
@@ -122,6 +145,35 @@ def _path_or_none(value: Any) -> str | None:
     return None if value == "" else _path(value) and "must be an absolute path, or empty"
 
 
+def _addr(value: Any) -> str | None:
+    try:
+        good = isinstance(value, str) and (not value or bool(listen.parsed(value)))
+    except Refusal:
+        good = False
+    return None if good else "must be HOST:PORT with an IP address or localhost, or empty"
+
+
+def _truth(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _home_path(value: Any) -> str | None:
+    """An absolute path, or one below somebody's home folder."""
+    good = isinstance(value, str) and "\0" not in value and (value == "" or os.path.isabs(os.path.expanduser(value)))
+    return None if good else "must be a path that begins with / or ~, or empty"
+
+
+def _modules(value: Any) -> str | None:
+    good = isinstance(value, list) and value and all(isinstance(each, str) and MODULE.fullmatch(each) for each in value)
+    return None if good else 'must be a list of modules to be imported, as ["shop.tasks"]'
+
+
+def _source_name(value: Any) -> str | None:
+    if not isinstance(value, str) or not SOURCE_NAME.fullmatch(value):
+        return "must be a name: letters, digits, . _ and - only"
+    return f"cannot be {value}: that is tsched's own" if value in RESERVED_NAMES else None
+
+
 def _names(value: Any) -> str | None:
     good = isinstance(value, list) and all(
         isinstance(name, str) and name and not set("=\0") & set(name) for name in value
@@ -147,7 +199,14 @@ def _limits(value: Any) -> str | None:
 
 
 SECTIONS: dict[str, dict[str, Check]] = {
-    "service": {"log_level": _one_of(*LOG_LEVELS), "stop_timeout_s": _number(0, DAY_S)},
+    "service": {
+        "log_level": _one_of(*LOG_LEVELS),
+        "stop_timeout_s": _number(0, DAY_S),
+        "addr": _addr,
+        "tls_cert": _path_or_none,
+        "tls_key": _path_or_none,
+        "tls_ca_cert": _path_or_none,
+    },
     "logs": {
         "folder": _path_or_none,
         "rotate_bytes": _whole(65_536, 1 << 40),
@@ -162,12 +221,15 @@ SECTIONS: dict[str, dict[str, Check]] = {
         "timeout_s": _number(0, 3650 * DAY_S),
         "output_cap_bytes": _whole(65_536, 1 << 34),
     },
+    "library": {"folder": _home_path, "entry_points": _truth},
     "store": {
         "keep_for_s": _number(60, 36_500 * DAY_S),
         "keep_finished": _whole(1, 100_000_000),
         "keep_events": _whole(1, 100_000_000),
     },
 }
+FUNCTIONS: dict[str, Check] = {"name": _source_name, "modules": _modules, "path": _home_path, "python": _home_path}
+NEEDED_OF_FUNCTIONS = ("name", "modules")
 PROFILE: dict[str, Check] = {
     "nice": _whole(0, 19),
     "io_class": _one_of(*IO_CLASSES),
@@ -222,8 +284,10 @@ def _mistakes(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for section, content in values.items():
         if section == "profiles":
             yield from _profiles_mistakes(content)
+        elif section == "functions":
+            yield from _functions_mistakes(content)
         elif section not in SECTIONS:
-            yield section, f"is unknown; there are {', '.join(SECTIONS)}, profiles"
+            yield section, f"is unknown; there are {', '.join(SECTIONS)}, functions, profiles"
         else:
             yield from _table_mistakes(section, content, SECTIONS[section])
 
@@ -242,6 +306,23 @@ def _profile_mistakes(name: str, profile: Any) -> Iterator[tuple[str, str]]:
     yield from _table_mistakes(f"profiles.{name}", profile, PROFILE)
 
 
+def _functions_mistakes(content: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(content, list):
+        yield "functions", "must be tables, each headed [[functions]]"
+        return
+    names = set()
+    for number, table in enumerate(content, 1):
+        where = f"functions[{number}]"
+        yield from _table_mistakes(where, table, FUNCTIONS)
+        given = table if isinstance(table, dict) else {}
+        for key in NEEDED_OF_FUNCTIONS:
+            if given and key not in given:
+                yield where, f"has no {key}"
+        if (name := str(given.get("name"))) in names:
+            yield f"{where}.name", f"is taken: there is another {_shown(name)} before it"
+        names.add(name)
+
+
 def _table_mistakes(where: str, content: Any, checks: dict[str, Check]) -> Iterator[tuple[str, str]]:
     if not isinstance(content, dict):
         yield where, "must be a table"
@@ -256,9 +337,13 @@ def _table_mistakes(where: str, content: Any, checks: dict[str, Check]) -> Itera
 def _line_of(text: str, where: str) -> int:
     """Line of a dotted key, found in the text because tomllib does not keep it; the section's when in doubt."""
     section, _, key = where.rpartition(".")
-    current, best = "", 1
+    current, best, tables = "", 1, 0
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[([^\]]+)\]", line):
+        if re.match(r"\s*\[\[\s*functions\s*\]\]", line):
+            tables += 1
+            current = f"functions[{tables}]"
+            best = number if current in (where, section) else best
+        elif header := re.match(r"\s*\[([^\]]+)\]", line):
             current = header[1].strip()
             best = number if current in (where, section) else best
         elif current == section and re.match(rf"\s*\"?{re.escape(key)}\"?\s*[=.]", line):
@@ -268,6 +353,9 @@ def _line_of(text: str, where: str) -> int:
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
     for section, content in over.items():
+        if section == "functions":
+            base[section] = content
+            continue
         target = base.setdefault(section, {})
         if section == "profiles":
             for name, profile in content.items():
@@ -278,6 +366,17 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
 
 def _freeze(values: dict[str, Any]) -> Config:
     profiles = {name: Profile.of_dict({"name": name, **profile}) for name, profile in values.pop("profiles").items()}
+    functions = tuple(_functions_of(table) for table in values.pop("functions", ()))
     flat = {f"{section}_{key}": value for section, content in values.items() for key, value in content.items()}
     flat["tasks_environment"] = tuple(flat["tasks_environment"])
-    return Config(profiles=profiles, **flat)
+    flat["library_folder"] = os.path.expanduser(flat["library_folder"])
+    return Config(profiles=profiles, functions=functions, **flat)
+
+
+def _functions_of(table: dict[str, Any]) -> FunctionSource:
+    return FunctionSource(
+        name=table["name"],
+        modules=tuple(table["modules"]),
+        path=os.path.expanduser(table.get("path", "")),
+        python=os.path.expanduser(table.get("python", "")),
+    )
