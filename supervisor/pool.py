@@ -89,6 +89,8 @@ class Pool:
         self.closed = False
         # A sweep takes children that it does not know for leftovers: nothing is started meanwhile.
         self._changing = asyncio.Lock()
+        self.others: set[int] = set()
+        """Children that are no executors and no leftovers either; each is started `undisturbed`."""
         self.members: dict[str, Member] = {}
 
     async def start(self) -> None:
@@ -101,7 +103,7 @@ class Pool:
             os.close(self._executor_logs.popitem()[1])
         self._background.spawn(self._fill())
         for row in dead:
-            self._background.spawn(self._settler.settle(row, self._strike))
+            self._background.spawn(self._settler.settle(row, self.strike))
 
     def close(self) -> None:
         """Start no executor any more."""
@@ -228,7 +230,7 @@ class Pool:
         """What it still told us counts; then its tree is ended and its attempts are settled."""
         if member.session is not None:
             await member.session.stored.wait()
-        await self._settler.settle(member.row, self._strike)
+        await self._settler.settle(member.row, self.strike)
         self.members.pop(member.row.id, None)
         member.gone.set()
 
@@ -237,10 +239,10 @@ class Pool:
             await asyncio.sleep(RESPAWN_DELAY_S)
         await self._fill()
 
-    async def _strike(self, executor: str, namespaces: set[int]) -> list[int]:
-        """End what a dead executor left; returns what would not die in this time."""
+    async def strike(self, executor: str, namespaces: set[int]) -> list[int]:
+        """End what a dead executor, or another such child, left; returns what would not die in this time."""
         async with self._changing:
-            ours = {member.row.pid for member in self.members.values() if member.alive}
+            ours = self.others | {member.row.pid for member in self.members.values() if member.alive}
             end = partial(procs.end_marked, executor, namespaces, own_children=True, known=ours, timeout_s=SWEEP_S)
             return await asyncio.to_thread(end)
 

@@ -1,0 +1,396 @@
+"""The functions that can be called now, and the sources they come from.
+
+`find` and `get` take a function's name or an alias of it; who stores or assigns a call writes `Entry.name` into it, the
+only name that its source knows. A source's generation tells its code apart and only grows, over restarts too.
+
+A source is looked at by an inspection, and counts from then on; one whose newest code cannot be loaded stays as it was
+and says so. After a restart what was known last counts until it has been looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..proto import checks, link_pb2
+from ..proto.clock import SECOND_US, Clock
+from ..proto.errors import Refusal, RefusalReason
+from . import log, remembered, sources
+from .background import Background
+from .config import Config
+from .entries import PLUGIN_KINDS, Entry, Origin, entries_of
+from .inspection import Description, InspectionError, Inspector, Keeper
+from .places import Paths
+from .remembered import Kept, KeptSource
+from .sources import Found
+
+T = TypeVar("T")
+
+LOADED, UNLOADED, FAILED = "loaded", "unloaded", "failed"
+SETTLE_S = 60.0
+SHOWN_WRONG = 5
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One source as it is now."""
+
+    origin: Origin
+    state: str
+    message: str = ""
+    """Why it failed, or what is wrong with its newest code."""
+    unsafe: bool = False
+    generation: int = 0
+    loaded_at_us: int | None = None
+    functions: tuple[Any, ...] = ()
+    """As its inspection told them."""
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Tells sources apart, also those that claim the same name."""
+        return (self.origin.name, self.origin.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Every function by its name; and of the names that a source has in vain, who has them."""
+
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    aliases: Mapping[str, Entry] = field(default_factory=dict)
+    taken: Mapping[Key, list[str]] = field(default_factory=dict)
+
+
+def index_of(held: Iterable[Held]) -> Index:
+    """Who has which name: the first source that has it. Pure."""
+    entries: dict[str, Entry] = {}
+    aliases: dict[str, Entry] = {}
+    taken: dict[Key, list[str]] = {}
+    for each in held:
+        for entry in each.entries:
+            if (first := entries.setdefault(entry.name, entry)) is not entry:
+                taken.setdefault(each.key, []).append(f"{entry.name} is of {first.source} already")
+                continue
+            if entry.alias:
+                aliases.setdefault(entry.alias, entry)
+    return Index(entries, aliases, taken)
+
+
+class Catalogue:
+    """Knows every function that can be called."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        paths: Paths,
+        clock: Clock,
+        background: Background,
+        keeper: Keeper,
+        library_dir: Path | None = None,
+        inspector: Inspector | None = None,
+    ) -> None:
+        self._config = config
+        self._state_dir = paths.state_dir
+        self._clock = clock
+        self._background = background
+        self._asked_library = library_dir
+        self._inspector = inspector or Inspector(keeper, paths.state_dir)
+        self._callbacks: list[Callable[[], None]] = []
+        self._first = asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._looks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        kept = remembered.read(paths.state_dir) or Kept(last_generation=clock.now_us() // SECOND_US)
+        self._last_generation = kept.last_generation
+        self._unloaded = set(kept.unloaded)
+        self._held: dict[Key, Held] = {each.key: each for each in map(_restored, kept.sources)}
+        self._index = index_of(self._held.values())
+
+    # What there is.
+
+    def get(self, name: str) -> Entry | None:
+        """The function of this name or alias."""
+        return self._index.entries.get(name) or self._index.aliases.get(name)
+
+    def find(self, name: str) -> Entry:
+        """The same. Raises Refusal NO_SUCH_FUNCTION with the name that was probably meant."""
+        if (entry := self.get(name)) is None:
+            raise self._unknown(name)
+        return entry
+
+    def entries(self) -> list[Entry]:
+        """Every function, by name."""
+        return [self._index.entries[name] for name in sorted(self._index.entries)]
+
+    def source(self, entry: Entry) -> link_pb2.Source:
+        """Where an executor finds it."""
+        for held in self._held.values():
+            if held.origin.name == entry.source and held.generation == entry.generation:
+                return held.origin.link(held.generation)
+        return link_pb2.Source(name=entry.source, generation=entry.generation)
+
+    def sources(self) -> link_pb2.Sources:
+        """All sources that have functions."""
+        loaded = [held.origin.link(held.generation) for held in self._held.values() if held.state == LOADED]
+        return link_pb2.Sources(sources=loaded)
+
+    def held(self) -> list[Held]:
+        """Every source, by name, with all that is wrong with it in its message."""
+        told = [replace(each, message=self._message(each)) for each in self._held.values()]
+        return sorted(told, key=lambda each: each.key)
+
+    def served_by(self, held: Held) -> list[str]:
+        """The names that this source has, and no other before it."""
+        return sorted(each.name for each in held.entries if self._index.entries.get(each.name) is each)
+
+    @property
+    def library(self) -> Path | None:
+        """The folder of plugins, if there is one."""
+        return sources.library_of(self._config, self._state_dir, self._asked_library)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have this called whenever sources or functions are others than before."""
+        self._callbacks.append(callback)
+
+    # Its life.
+
+    def start(self) -> None:
+        """Look at everything, in the background."""
+        self._background.spawn(self._begin())
+
+    async def settle(self) -> None:
+        """Wait until all sources have been looked at once, but not for ever."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._first.wait(), SETTLE_S)
+
+    async def close(self) -> None:
+        """Look at nothing any more, and end what is being looked at."""
+        self._closed = True
+        for look in list(self._looks):
+            look.cancel()
+        await asyncio.gather(*self._looks, return_exceptions=True)
+
+    async def _begin(self) -> None:
+        with suppress(asyncio.CancelledError):  # of a look that `close` ended
+            await self._work(self._inspector.clear())
+            await self._work(self._look_at_all())
+        self._first.set()
+
+    # Changes.
+
+    async def reload_all(self) -> None:
+        """Look at everything anew. What cannot be loaded stays as it was and says so."""
+        await self._work(self._look_at_all())
+
+    async def reload(self, name: str) -> None:
+        """Look at one source anew. Raises Refusal NO_SUCH_PLUGIN, WRONG_STATE, PLUGIN_FAILED."""
+        if name in self._unloaded:
+            raise Refusal(RefusalReason.WRONG_STATE, f"{name} is unloaded", f"load it: tsched plugins load {name}")
+        await self._work(self._look_at_one(name))
+        self._check_loaded(name)
+
+    async def load(self, name: str) -> None:
+        """Load a plugin that is not loaded. Raises Refusal as `reload` does."""
+        held = self._named(name)
+        if held is not None and held.state == LOADED:
+            hint = f"to read it anew: tsched plugins reload {name}"
+            raise Refusal(RefusalReason.WRONG_STATE, f"{name} is loaded already", hint)
+        await self._work(self._look_at_one(name, wanted=True))
+        self._check_loaded(name)
+
+    async def unload(self, name: str) -> None:
+        """Have no new call find its functions, over restarts too. Raises Refusal NO_SUCH_PLUGIN, WRONG_STATE."""
+        await self._work(self._unload(name))
+
+    async def _unload(self, name: str) -> None:
+        held = self._named(name)
+        if held is None:
+            raise self._no_source(name)
+        if held.origin.kind not in PLUGIN_KINDS:
+            message = f"{name} is no plugin of the library folder"
+            raise Refusal(
+                RefusalReason.WRONG_STATE, message, "take it out of the configuration, then tsched up --replace"
+            )
+        if held.state == UNLOADED:
+            raise Refusal(RefusalReason.WRONG_STATE, f"{name} is unloaded already", f"tsched plugins load {name}")
+        self._unloaded.add(name)
+        self._publish({**self._held, held.key: Held(origin=held.origin, state=UNLOADED)})
+        await self._remember()
+
+    async def _look_at_all(self) -> None:
+        found = await asyncio.to_thread(sources.discover, self._config, self.library)
+        order = [(each.origin.name, each.origin.path) for each in found]
+        self._unloaded &= {name for name, _ in order}
+        known = {each.origin.name: each.origin for each in found}
+        # What is gone, or is something else now, counts no more.
+        self._arrange(order, {key: each for key, each in self._held.items() if known.get(key[0]) == each.origin})
+
+        async def look(each: Found) -> None:
+            held = await self._looked_at(each)
+            self._arrange(order, {**self._held, held.key: held})
+
+        await _all_or_cancelled(look(each) for each in found)
+        await self._remember()
+
+    async def _look_at_one(self, name: str, *, wanted: bool = False) -> None:
+        """Look at the source of this name as it is on disk now."""
+        found = await asyncio.to_thread(sources.discover, self._config, self.library)
+        each = self._one_of(found, name)
+        if wanted:
+            self._unloaded.discard(name)
+        held = await self._looked_at(each)
+        order = [(each.origin.name, each.origin.path) for each in found]
+        others = {key: other for key, other in self._held.items() if key[0] != name}
+        self._arrange(order, {**others, held.key: held})
+        await self._remember()
+
+    def _one_of(self, found: list[Found], name: str) -> Found:
+        each = next((each for each in found if each.origin.name == name), None)
+        if each is None:
+            raise self._no_source(name)
+        return each
+
+    async def _looked_at(self, found: Found) -> Held:
+        """A source as it is now. Whatever is wrong with it is in the answer."""
+        origin = found.origin
+        if found.wrong:
+            log.get(source=origin.name).warning("source_failed", error=found.wrong, path=origin.path)
+            return Held(origin=origin, state=FAILED, message=found.wrong, unsafe=found.unsafe)
+        if origin.name in self._unloaded and origin.kind in PLUGIN_KINDS:
+            return Held(origin=origin, state=UNLOADED)
+        self._last_generation += 1
+        generation = self._last_generation
+        try:
+            described = await self._described(origin, generation)
+        except InspectionError as error:
+            return self._failed(origin, str(error))
+        entries, wrong = entries_of(origin, generation, described.functions)
+        log.get(source=origin.name).info("source_loaded", functions=len(entries), generation=generation)
+        return Held(
+            origin=origin,
+            state=LOADED,
+            message="; ".join([*described.failed, *wrong][:SHOWN_WRONG]),
+            generation=generation,
+            loaded_at_us=self._clock.now_us(),
+            functions=tuple(described.functions),
+            entries=tuple(entries),
+        )
+
+    async def _described(self, origin: Origin, generation: int) -> Description:
+        described = await self._inspector.describe(origin, generation)
+        if described.failed and not described.functions:
+            raise InspectionError("; ".join(described.failed[:SHOWN_WRONG]))
+        return described
+
+    def _failed(self, origin: Origin, why: str) -> Held:
+        """What is left of a source whose newest code cannot be loaded: what it was, if it was loaded."""
+        log.get(source=origin.name).warning("source_failed", error=why, path=origin.path)
+        former = self._held.get((origin.name, origin.path))
+        if former is not None and former.state == LOADED and former.origin == origin:
+            return replace(former, message=f"its newest code could not be loaded: {why}")
+        return Held(origin=origin, state=FAILED, message=why)
+
+    def _arrange(self, order: list[Key], held: Mapping[Key, Held]) -> None:
+        self._publish({key: held[key] for key in order if key in held})
+
+    def _publish(self, held: dict[Key, Held]) -> None:
+        self._held = held
+        self._index = index_of(held.values())
+        for callback in self._callbacks:
+            callback()
+
+    async def _remember(self) -> None:
+        kept = Kept(
+            last_generation=self._last_generation,
+            unloaded=frozenset(self._unloaded),
+            sources=tuple(_kept(each) for each in self._held.values() if each.state == LOADED),
+        )
+        try:
+            await asyncio.to_thread(remembered.write, self._state_dir, kept)
+        except OSError as error:
+            log.get().warning("functions_not_kept", error=str(error))
+
+    async def _work(self, change: Awaitable[T]) -> T:
+        """Make one change at a time, to its end, also when whoever asked for it leaves. Raises its Refusal."""
+        look = asyncio.ensure_future(self._alone(change))
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+        return await asyncio.shield(look)
+
+    async def _alone(self, change: Awaitable[T]) -> T:
+        async with self._changing:
+            return await change
+
+    # What is said.
+
+    def _named(self, name: str) -> Held | None:
+        return next((held for held in self._held.values() if held.origin.name == name), None)
+
+    def _message(self, held: Held) -> str:
+        return "; ".join(
+            [*([held.message] if held.message else []), *self._index.taken.get(held.key, ())][:SHOWN_WRONG]
+        )
+
+    def _check_loaded(self, name: str) -> None:
+        held = self._named(name)
+        if held is not None and held.state == FAILED:
+            raise Refusal(RefusalReason.PLUGIN_FAILED, f"{name} could not be loaded: {held.message}", _MEND)
+        if held is not None and held.message.startswith(_STAYS):
+            raise Refusal(RefusalReason.PLUGIN_FAILED, f"{name} stays as it was: {held.message}", _MEND)
+
+    def _no_source(self, name: str) -> Refusal:
+        near = get_close_matches(name, [key[0] for key in self._held], n=1)
+        hint = f"did you mean {near[0]}?" if near else "tsched plugins list shows what there is"
+        return Refusal(RefusalReason.NO_SUCH_PLUGIN, f"no plugin is named {checks.quoted(name)}", hint)
+
+    def _unknown(self, name: str) -> Refusal:
+        shown = checks.quoted(name)
+        source = self._named(name.partition("::")[0])
+        if source is not None and source.state == UNLOADED:
+            message = f"no function is named {shown}: {source.origin.name} is unloaded"
+            return Refusal(RefusalReason.NO_SUCH_FUNCTION, message, f"tsched plugins load {source.origin.name}")
+        if source is not None and source.state == FAILED:
+            message = f"no function is named {shown}: {source.origin.name} could not be loaded: {source.message}"
+            return Refusal(RefusalReason.NO_SUCH_FUNCTION, message, _MEND)
+        near = get_close_matches(name, [*self._index.entries, *self._index.aliases], n=1)
+        hint = f"did you mean {near[0]}?" if near else "tsched functions lists what there is"
+        return Refusal(RefusalReason.NO_SUCH_FUNCTION, f"no function is named {shown}", hint)
+
+
+_MEND = "mend it, then: tsched plugins reload"
+_STAYS = "its newest code"
+
+
+def _restored(kept: KeptSource) -> Held:
+    entries, _ = entries_of(kept.origin, kept.generation, kept.functions)
+    return Held(
+        origin=kept.origin,
+        state=LOADED,
+        generation=kept.generation,
+        loaded_at_us=kept.loaded_at_us,
+        functions=kept.functions,
+        entries=tuple(entries),
+    )
+
+
+def _kept(held: Held) -> KeptSource:
+    return KeptSource(
+        origin=held.origin,
+        generation=held.generation,
+        loaded_at_us=held.loaded_at_us or 0,
+        functions=held.functions,
+    )
+
+
+async def _all_or_cancelled(works: Iterable[Any]) -> None:
+    """Do all of them; when one is given up, so are the others."""
+    async with asyncio.TaskGroup() as group:
+        for work in works:
+            group.create_task(work)

@@ -1,0 +1,105 @@
+"""Whether code may be loaded: only what nobody but this user and root can change, now or in a moment."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+LINKS_LIMIT = 40
+FILES_LIMIT = 20_000
+"""Files and folders in one package that are looked at; one that has more is not trusted."""
+
+
+class UnsafeError(Exception):
+    """Others could change the code; says who, where, and how to mend it."""
+
+
+def check_file(path: Path) -> None:
+    """Raises UnsafeError, and OSError for what is not there."""
+    _check_own(_check_way(path))
+
+
+def check_tree(path: Path) -> None:
+    """The same for a folder with everything in it. Links in it are followed, but not into other folders."""
+    real = _check_way(path)
+    _check_own(real)
+    for place, each in enumerate(_below(real)):
+        if place >= FILES_LIMIT:
+            raise UnsafeError(f"{path} holds more than {FILES_LIMIT} files: too many to be looked at")
+        if each.is_symlink():
+            _check_own(_check_way(each))
+        else:
+            _check_own(each, from_top=path)
+
+
+def check_folder(path: Path) -> None:
+    """A folder from which modules are imported: others could add some where they may write."""
+    _check_own(_check_way(path))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for at, folders, files in os.walk(folder, onerror=_raise):
+        yield from (Path(at, name) for name in (*folders, *files))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _check_way(path: Path) -> Path:
+    """Where the path really leads, every folder and link on the way looked at."""
+    here, links = Path("/"), 0
+    ahead = list(reversed(Path(os.path.abspath(path)).parts[1:]))
+    _check_passage(here)
+    while ahead:
+        step = ahead.pop()
+        if step in (".", ".."):
+            here = here.parent if step == ".." else here
+            continue
+        there = here / step
+        found = there.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            _check_owner(there, found)
+            if (links := links + 1) > LINKS_LIMIT:
+                raise UnsafeError(f"{path} leads through too many links")
+            target = Path(os.readlink(there))
+            here = Path("/") if target.is_absolute() else here
+            ahead += reversed([part for part in target.parts if part != "/"])
+            continue
+        here = there
+        if ahead:
+            _check_passage(here)
+    return here
+
+
+def _check_passage(folder: Path) -> None:
+    """A folder on the way. In one like /tmp (sticky) everybody may add, and nobody may replace what is another's."""
+    found = folder.stat()
+    _check_owner(folder, found)
+    if found.st_mode & OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
+        raise UnsafeError(f"{folder} can be written by others: {_chmod(folder)}")
+
+
+def _check_own(path: Path, *, from_top: Path | None = None) -> None:
+    """The code itself."""
+    found = path.stat()
+    _check_owner(path, found)
+    if found.st_mode & OTHERS_WRITE:
+        whole = f"chmod -R go-w {shlex.quote(str(from_top))}" if from_top else _chmod(path)
+        raise UnsafeError(f"{path} can be written by others: {whole}")
+
+
+def _check_owner(path: Path, found: os.stat_result) -> None:
+    if found.st_uid not in (0, os.geteuid()):
+        raise UnsafeError(
+            f"{path} belongs to user {found.st_uid}, neither to this user nor to root: "
+            f"chown {os.geteuid()} {shlex.quote(str(path))}"
+        )
+
+
+def _chmod(path: Path) -> str:
+    return f"chmod go-w {shlex.quote(str(path))}"
