@@ -82,7 +82,7 @@ def _show_arguments(to: parser.Parser) -> None:
 def _show(args: Namespace) -> int:
     id = parser.the_id(args)  # noqa: A001 - the word of the contract
     with connect.connect_or_start(args) as client:
-        task = client.get(id)
+        task = client.get(id, result=True)
     if args.json:
         from ..client import as_json
 

@@ -1,4 +1,4 @@
-"""The verb that gives what came of a finished command as if it had just run here: result."""
+"""The verb that gives what came of a finished command or function as if it had just run here: result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import TaskState
-from . import connect, console, exits, parser, pour
+from . import call, connect, console, exits, parser, pour
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from ..proto import api_pb2 as api
 
 
-NOTES = """Its exit code is the command's own, 128+n for a signal, 1 for an end without one. With --json: the task with
+NOTES = """Of a command: its stdout; the exit code is the command's own, 128+n for a signal, 1 for an end without one.
+Of a function: what it returned, as JSON; the exit code is 0, or 1 when it did not succeed. With --json: the task with
 stdout and stderr as text, stdout_base64 and stderr_base64 beside them where they are not UTF-8, and gap_bytes, which
-were not kept of both."""
+were not kept of both; what a function returned is result."""
 
 
 @dataclass(slots=True)
@@ -46,10 +47,25 @@ def _result(args: Namespace) -> int:
     with connect.connect_or_start(args) as client:
         from ..proto import api_pb2 as api
 
-        task = _ended(client.get(id))
+        task = _ended(client.get(id, result=True))
+        if task.HasField("call") and not args.json:
+            return _returned(task)
         request = api.LogsRequest(id=id, attempt=task.attempt, stream="" if args.json else "out")
         outputs = client.logs(request) if task.attempts else iter(())
         _put_json(task, outputs) if args.json else _put(task, outputs)
+    return exits.code(task)
+
+
+def _returned(task: api.Task) -> int:
+    """What a function gave back. Raises Refusal NO_RESULT when it is not kept."""
+    if task.HasField("result"):
+        call.put_result(task)
+    elif task.state == TaskState.SUCCEEDED:
+        raise Refusal(
+            RefusalReason.NO_RESULT, f"the result of task {task.id} is not kept", "tsched retry makes it anew"
+        )
+    if notice := exits.notice(task):
+        console.say(notice)
     return exits.code(task)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..proto.clock import SystemClock
@@ -46,10 +47,11 @@ def _run(args: Namespace) -> int:
         return batch.run(args)
     asked = spec.build(args, data=_stdin_of_run(args))
     with connect.connect_or_start(args) as client:
-        return (_detached if args.detach else _followed)(client, asked, as_json=args.json)
+        return (detached if args.detach else _followed)(client, asked, as_json=args.json)
 
 
-def _detached(client: Connection, asked: api.TaskSpec, *, as_json: bool) -> int:
+def detached(client: Connection, asked: api.TaskSpec, *, as_json: bool) -> int:
+    """Submit it and print its id."""
     [submitted] = client.submit([asked])
     if submitted.state == TaskState.HELD:
         say_held(submitted.id)
@@ -74,6 +76,11 @@ def _put_submitted(submitted: api.Submitted, *, as_json: bool) -> None:
 
 def _followed(client: Connection, asked: api.TaskSpec, *, as_json: bool) -> int:
     """Pass on all it writes; the exit code is the command's own."""
+    return followed(client, asked, partial(_show, as_json=as_json))
+
+
+def followed(client: Connection, asked: api.TaskSpec, show: Callable[[Event, Callable[[str], None]], int]) -> int:
+    """Submit it and show what happens; the exit code is what `show` said last. Ctrl-C is meant for the task."""
     from ..client.following import follow_run
     from .stopper import Stopper
 
@@ -81,7 +88,7 @@ def _followed(client: Connection, asked: api.TaskSpec, *, as_json: bool) -> int:
     with Stopper(client) as stopper:
         try:
             for event in follow_run(client, asked, on_break=console.supervisor_away):
-                code = _show(event, stopper.follow, as_json=as_json)
+                code = show(event, stopper.follow)
         except BrokenPipeError:
             stopper.end("nobody reads its output any more")
             raise
@@ -97,7 +104,7 @@ def _show(event: Event, follow: Callable[[str], None], *, as_json: bool) -> int:
     if isinstance(event, api.Submitted):
         follow(event.id)  # first of all: a stdout that takes nothing must not hide which task it is
     if as_json:
-        _put_event(event)
+        put_event(event)
     match event:
         case api.Submitted() if event.state == TaskState.HELD and not as_json:
             say_held(event.id)
@@ -109,7 +116,8 @@ def _show(event: Event, follow: Callable[[str], None], *, as_json: bool) -> int:
     return EXIT_TSCHED_FAILED
 
 
-def _put_event(event: Event) -> None:
+def put_event(event: Event) -> None:
+    """Something that happened, as a JSON line."""
     from ..client import as_json
     from ..proto import api_pb2 as api
 
