@@ -18,6 +18,7 @@ from . import changes, drafts, durable, log, pages, views
 from .config import Config
 from .desk import Desk
 from .feed import Feed
+from .final_answers import FinalAnswers
 from .follow import Follower
 from .logs import Logs
 from .news import News
@@ -51,6 +52,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         pool: Pool,
         taps: Taps,
         news: News,
+        answers: FinalAnswers,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -60,6 +62,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         self._reach = Reach(store=store, clock=clock, pool=pool, news=news)
         self._taps = taps
         self._news = news
+        self._answers = answers
         self._feed = Feed(store)
         self._follower = Follower(store, sealer, news)
         self._logs = Logs(store, news, self._follower)
@@ -121,7 +124,8 @@ class Tasks(api_pb2_grpc.TasksServicer):
     async def Delete(self, request: api_pb2.DeleteRequest, context: Context) -> api_pb2.DeleteResponse:  # noqa: N802
         """Remove a task that does not run."""
         command = partial(tasks.delete, id=request.id, now_us=self._clock.now_us())
-        deleted = await self._reach.unstarted(request.id, command, lambda _: self._news.ring(request.id))
+        with self._answers.gone(request.id):
+            deleted = await self._reach.unstarted(request.id, command, lambda _: self._deleted(request.id))
         if deleted.attempt_ids:
             await drop_output(self._store, deleted.attempt_ids)
         self._news.ring(request.id)
@@ -229,6 +233,11 @@ class Tasks(api_pb2_grpc.TasksServicer):
         row = await self._reach.unstarted(task_id, command, self._changed)
         self._changed(row)
         return views.detailed(row, await self._follower.attempts(task_id))
+
+    def _deleted(self, task_id: str) -> None:
+        """Forget a task that was deleted after its caller had left."""
+        with self._answers.gone(task_id):
+            self._news.ring(task_id)
 
     def _changed(self, row: model.TaskRow) -> None:
         self._see_to(row, row.queue)

@@ -15,9 +15,11 @@ from ..store.db import Db
 from .alarm import WallAlarm
 from .api import Tasks
 from .background import Background
+from .catalogue import Catalogue
 from .config import Config
 from .desk import Desk
 from .ends import announce
+from .final_answers import FinalAnswers
 from .launch import Launcher
 from .link import Link
 from .news import News
@@ -40,6 +42,8 @@ class World:
     manager: Manager
     log_dir: Path | None = None
     """Where log files are written."""
+    library_dir: Path | None = None
+    """The folder of plugins that was asked for."""
     executor_logs: Mapping[str, int] = field(default_factory=dict)
     """The stderr of executors that were here before this program was."""
 
@@ -59,6 +63,7 @@ class Parts:
 
     background: Background
     news: News
+    catalogue: Catalogue
     desk: Desk
     pool: Pool
     tasks: Tasks
@@ -68,15 +73,17 @@ class Parts:
 
 def assemble(world: World, failed: Callable[[BaseException], None]) -> Parts:
     """Make them all; `failed` hears of work that went wrong in the background."""
-    background, news, taps = Background(failed), News(), Taps()
-    desk = _desk(world, background, news, taps)
+    background, news, taps, answers = Background(failed), News(), Taps(), FinalAnswers()
     pool = _pool(world, background, lambda end, executor: announce(end, desk, news, executor=executor))
+    catalogue = _catalogue(world, background, pool)
+    desk = _desk(world, background, news, taps)
     return Parts(
         background=background,
         news=news,
+        catalogue=catalogue,
         desk=desk,
         pool=pool,
-        tasks=_tasks(world, desk, pool, news, taps),
+        tasks=_tasks(world, desk, pool, news=news, taps=taps, answers=answers),
         link=Link(
             store=world.store,
             clock=world.clock,
@@ -86,7 +93,18 @@ def assemble(world: World, failed: Callable[[BaseException], None]) -> Parts:
             news=news,
             background=background,
         ),
-        retention=Retention(world.store, world.clock, world.config),
+        retention=Retention(world.store, world.clock, world.config, answers),
+    )
+
+
+def _catalogue(world: World, background: Background, pool: Pool) -> Catalogue:
+    return Catalogue(
+        config=world.config,
+        paths=world.places.paths,
+        clock=world.clock,
+        background=background,
+        keeper=pool,
+        library_dir=world.library_dir,
     )
 
 
@@ -114,7 +132,7 @@ def _pool(world: World, background: Background, ended: Callable[[model.Ended, st
     )
 
 
-def _tasks(world: World, desk: Desk, pool: Pool, news: News, taps: Taps) -> Tasks:
+def _tasks(world: World, desk: Desk, pool: Pool, *, news: News, taps: Taps, answers: FinalAnswers) -> Tasks:
     return Tasks(
         store=world.store,
         sealer=PlainSealer(),
@@ -124,4 +142,5 @@ def _tasks(world: World, desk: Desk, pool: Pool, news: News, taps: Taps) -> Task
         pool=pool,
         taps=taps,
         news=news,
+        answers=answers,
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from ..proto.clock import SECOND_US, Clock
 from ..proto.errors import Refusal
 from ..store import Store, StoreBusy, output, retention
+from ..store.db import Db
 from . import log
 from .config import Config
+from .final_answers import FinalAnswers
 
 EVERY_S = 900.0
 
@@ -17,7 +20,8 @@ EVERY_S = 900.0
 class Retention:
     """Prunes at the start and every quarter of an hour."""
 
-    def __init__(self, store: Store, clock: Clock, config: Config) -> None:
+    def __init__(self, store: Store, clock: Clock, config: Config, answers: FinalAnswers) -> None:
+        self._answers = answers
         self._store = store
         self._clock = clock
         self._config = config
@@ -47,11 +51,15 @@ class Retention:
         command = partial(
             retention.prune, finished_before_us=before_us, keep=self._config.store_keep_finished, now_us=now_us
         )
-        while attempt_ids := await asyncio.wrap_future(self._store.write(command)):
+        while attempt_ids := await self._pruned(command):
             await drop_output(self._store, attempt_ids)
         forget = partial(retention.prune_events, before_us=before_us, keep=self._config.store_keep_events)
         while await asyncio.wrap_future(self._store.write(forget)):
             pass
+
+    async def _pruned(self, command: Callable[[Db], list[int]]) -> list[int]:
+        with self._answers.gone():
+            return await asyncio.wrap_future(self._store.write(command))
 
 
 async def drop_output(store: Store, attempt_ids: list[int]) -> None:

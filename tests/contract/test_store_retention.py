@@ -11,6 +11,7 @@ import pytest
 from support.keep import Keep, chunk, kept
 from tsched.store import executors, output, tasks
 from tsched.supervisor import config
+from tsched.supervisor.final_answers import FinalAnswers
 from tsched.supervisor.retention import Retention
 
 if TYPE_CHECKING:
@@ -117,9 +118,9 @@ def test_an_executor_is_forgotten_when_nothing_kept_names_it(keep: Keep, executo
 def test_the_service_forgets_tasks_and_events_as_configured(keep: Keep, executor: str) -> None:
     finish(keep, executor, 3)
     wanted = replace(config.load(None), store_keep_events=2, store_keep_finished=1)
-    asyncio.run(Retention(keep.store, keep.clock, wanted).prune())
+    asyncio.run(Retention(keep.store, keep.clock, wanted, FinalAnswers()).prune())
     assert keep.counts() == {"succeeded": 1}
     assert keep.told() == ["deleted", "deleted"]
     keep.clock.advance(wanted.store_keep_for_s + 1)
-    asyncio.run(Retention(keep.store, keep.clock, wanted).prune())
+    asyncio.run(Retention(keep.store, keep.clock, wanted, FinalAnswers()).prune())
     assert keep.told() == ["deleted"]  # the last task has just gone

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from tsched.proto.clock import SystemClock
 from tsched.store import StoreBusy
 from tsched.supervisor import config, retention
+from tsched.supervisor.final_answers import FinalAnswers
 
 
 class BusyOnce:
@@ -31,7 +32,7 @@ def test_a_busy_store_is_pruned_the_next_time(monkeypatch):
 
     async def story():
         store = BusyOnce()
-        work = retention.Retention(store, SystemClock(), config.load(None))
+        work = retention.Retention(store, SystemClock(), config.load(None), FinalAnswers())
         work.start()
         await asyncio.wait_for(store.pruned.wait(), 10)
         work.stop()
