@@ -27,7 +27,7 @@ class FreshLoader(importlib.machinery.SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         """The code of the module."""
-        return cast("CodeType", self.source_to_code(self.get_data(self.path), self.path))
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def imported(found: Found, names: Iterable[str]) -> list[AnyTask]:
@@ -51,7 +51,7 @@ def tasks_of(module: ModuleType) -> list[AnyTask]:
 
 
 def entry_point(word: str) -> list[AnyTask]:
-    """What `name = module:attribute` means: a task, a plain function that is called by this name, or a module's tasks."""
+    """What `name = module:attribute` means: a task, a plain function to be called NAME, or a module's tasks."""
     name, _, target = (part.strip() for part in word.partition("="))
     module, _, attribute = target.partition("[")[0].strip().partition(":")
     value: Any = importlib.import_module(module)
