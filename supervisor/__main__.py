@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path)
     parser.add_argument("--state-dir", type=Path)
     parser.add_argument("--socket", type=Path)
+    parser.add_argument("--library-dir", type=Path, help="the folder of plugins")
     parser.add_argument("--log-dir", type=Path, help="write the log there instead of on stderr")
     parser.add_argument("--check", action="store_true", help="say what would keep it from starting, and touch nothing")
     parser.add_argument("--check-config", action="store_true", help="say what is wrong with the configuration")
@@ -85,13 +86,15 @@ async def _serve(options: argparse.Namespace, handover: Handover) -> int:
     try:
         if options.log_dir and not handover.pid:
             _empty_first_log(held.paths.state_dir)
-        world = _open_store(settings, held, lines, handover)
+        world = _open_store(options, settings, held, lines, handover)
         return await _live(world, options, handover, lines)
     finally:
         held.leave()
 
 
-def _open_store(settings: config.Config, held: Places, lines: log.Lines, handover: Handover) -> World:
+def _open_store(
+    options: argparse.Namespace, settings: config.Config, held: Places, lines: log.Lines, handover: Handover
+) -> World:
     clock = SystemClock()
     manager = Manager(os.environ, clock)
     with manager.long_work():
@@ -103,6 +106,7 @@ def _open_store(settings: config.Config, held: Places, lines: log.Lines, handove
         places=held,
         manager=manager,
         log_dir=lines.files.folder if lines.files else None,
+        library_dir=options.library_dir.absolute() if options.library_dir else None,
         executor_logs=handover.executor_logs,
     )
 

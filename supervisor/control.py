@@ -14,6 +14,7 @@ from ..store import executors, model, tasks
 from ..store.check import check
 from ..store.db import Db
 from .config import Config
+from .functions import findings as source_findings
 from .parts import Parts, World
 from .pool import Member
 from .refusals import answered
@@ -32,6 +33,7 @@ class Control(api_pb2_grpc.ControlServicer):
         self._config = world.config
         self._desk = parts.desk
         self._pool = parts.pool
+        self._catalogue = parts.catalogue
         self._shutdown = shutdown
         self._reload = reload
         self._started_at_us = world.clock.now_us()
@@ -60,7 +62,10 @@ class Control(api_pb2_grpc.ControlServicer):
         """Check the store, the invariants and the marks."""
         findings, checked = await asyncio.to_thread(check, self._store)
         findings += await asyncio.wrap_future(self._store.read(_weak_marks))
-        return api_pb2.DoctorResponse(findings=[_finding(each) for each in findings], checked=[*checked, "marks"])
+        await self._catalogue.settle()
+        findings += source_findings(self._catalogue)
+        checked += ["marks", "functions"]
+        return api_pb2.DoctorResponse(findings=[_finding(each) for each in findings], checked=checked)
 
     @answered
     async def Shutdown(self, request: api_pb2.ShutdownRequest, context: Context) -> api_pb2.ShutdownResponse:  # noqa: N802

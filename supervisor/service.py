@@ -22,6 +22,7 @@ from ..store import StoreFault
 from . import folder, log, reload
 from .control import Control
 from .door import Door
+from .functions import Functions
 from .notify import Watchdog
 from .parts import World, assemble
 from .places import Place
@@ -64,6 +65,7 @@ class Service:
         """What users are served, by name: how each is added to a server, and who serves it."""
         return {
             "tsched.v1.Tasks": (api_pb2_grpc.add_TasksServicer_to_server, self._parts.tasks),
+            "tsched.v1.Functions": (api_pb2_grpc.add_FunctionsServicer_to_server, Functions(self._parts.catalogue)),
             "tsched.v1.Control": (api_pb2_grpc.add_ControlServicer_to_server, self._control),
         }
 
@@ -94,6 +96,7 @@ class Service:
         """Serve: executors first, then users."""
         parts, paths = self._parts, self._world.places.paths
         await parts.pool.start()
+        parts.catalogue.start()
         await self._private.open()
         await self._open_former_links()
         parts.desk.open()
@@ -187,6 +190,7 @@ class Service:
         await _first_of(parts.pool.all_gone(), self._drained.wait())
         if self._ends_tasks:
             await self._end_tasks()
+        await parts.catalogue.close()
         parts.pool.end()
         parts.news.ring_all()
         await self._close_doors(ANSWER_S)
@@ -237,6 +241,7 @@ class Service:
         self._parts.pool.close()
         # What an executor has said and was not told to be stored, it says again.
         await self._close_doors(CUT_S)
+        await self._parts.catalogue.close()
         self._parts.pool.end()
         self._stopped.set()
 
