@@ -38,10 +38,21 @@ def _waited(args: Namespace, ids: list[str]) -> list[int]:
         from ..client.following import follow_wait
 
         failures, codes = Failures(client), []
-        with progress.bar(len(ids), wanted=not args.json) as note:
-            outcomes = not args.json
+        alone = len(ids) == 1
+        with (
+            progress.bar(len(ids), wanted=not args.json) as note,
+            progress.of_task(wanted=alone and not args.json) as tell,
+        ):
+            # Of one alone all is asked for: whether it is a function decides about the exit code.
+            outcomes = not (args.json or alone)
             for task in follow_wait(
-                client, ids, timeout_us=args.timeout, on_break=console.supervisor_away, outcomes=outcomes
+                client,
+                ids,
+                timeout_us=args.timeout,
+                on_break=console.supervisor_away,
+                outcomes=outcomes,
+                results=args.json,
+                on_progress=tell,
             ):
                 _put_ended(task, as_json=args.json)
                 if not args.json:

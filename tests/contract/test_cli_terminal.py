@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from support.fake_api import FakeApi, answering
+from support.fake_api import FakeApi, answering, streaming
 from support.service import TSCHED
 from tsched.cli import escape
 from tsched.proto import api_pb2 as api
@@ -115,3 +115,27 @@ def test_what_is_no_terminal_gets_all_of_it_in_no_colour(fake):
     assert "\x1b" not in text
     assert "x" * 300 in text
     assert "\x1b[31m" in subprocess.check_output([TSCHED, "list", "--color", "always"], text=True)
+
+
+def progress(**fields):
+    told = api.TaskProgress(id="7", attempt=1, progress=api.Progress(**fields))
+    return api.TaskBatch(progress=[told])
+
+
+def test_a_wait_for_one_task_shows_how_far_that_says_it_is(fake):
+    steps = [progress(done=done, total=200, text="rows" + EVIL) for done in (20, 80)]
+    steps += [progress(done=9, text="nobody knows"), progress(done=float("nan"), total=float("inf"))]
+    fake.on["Wait"] = streaming(*steps, api.TaskBatch(tasks=[api.Task(id="7", state="succeeded")]))
+    text = "\n".join(shown("wait", "7", stderr=True, columns=100))
+    assert " 40% " in text
+    assert "80/200" in text
+    assert "rowsa\\nb\\tc\\x1b[2J" in text
+    assert "nobody knows" in text
+    assert fake.requests("Wait")[0].progress
+
+
+@pytest.mark.parametrize("words", [["7", "8"], ["7", "--json"]], ids=str)
+def test_nobody_is_asked_for_progress_that_is_not_shown(words, fake):
+    fake.on["Wait"] = streaming(api.TaskBatch(tasks=[api.Task(id=each, state="succeeded") for each in "78"]))
+    shown("wait", *words, stderr=True)
+    assert not fake.requests("Wait")[0].progress
