@@ -29,6 +29,8 @@ ANSWER_S = 30.0
 SUBMIT_S = 120.0
 RELOAD_S = 90.0
 """Longest wait for a supervisor that looks whether what is on disk would start."""
+LOAD_S = 120.0
+"""Longest wait for a supervisor that looks what functions some code has."""
 RETURN_S = 10.0
 """How long a submission waits for a supervisor that went away before it answered."""
 PAUSE_S = 0.05
@@ -68,7 +70,7 @@ class Connection:
 
         `common`: what a task does not say of itself.
         """
-        request = api.SubmitRequest(tasks=[self.keyed(spec) for spec in specs], common=common)
+        request = api.SubmitRequest(tasks=[keyed(spec, self._make_key) for spec in specs], common=common)
         return self._submitted(self._tasks.Submit, request)
 
     def _submitted(self, method: Any, request: Any) -> list[api.Submitted]:
@@ -89,11 +91,7 @@ class Connection:
 
     def keyed(self, spec: api.TaskSpec) -> api.TaskSpec:
         """The same with a submission key: repeating it gives the same task."""
-        if spec.key:
-            return spec
-        copy = api.TaskSpec(key=self._make_key())
-        copy.MergeFrom(spec)
-        return copy
+        return keyed(spec, self._make_key)
 
     def run(self, spec: api.TaskSpec) -> Iterator[api.RunEvent]:
         """Submit a task and follow it to its end; reading slowly slows the task."""
@@ -192,7 +190,7 @@ class Connection:
                     on_progress(each)
                 yield from batch.tasks
         except Refusal as refusal:
-            if isinstance(refusal.__cause__, grpc.RpcError) and _timed_out(refusal.__cause__):
+            if isinstance(refusal.__cause__, grpc.RpcError) and timed_out(refusal.__cause__):
                 raise late(ids) from None
             raise
 
@@ -214,6 +212,22 @@ class Connection:
     def plugins(self) -> list[api.Plugin]:
         """Where functions come from, by name."""
         answer: api.PluginsResponse = self._ask(self._functions.Plugins, api.PluginsRequest())
+        return list(answer.plugins)
+
+    def load(self, name: str) -> list[api.Plugin]:
+        """Load a plugin of the library folder that is not loaded. What plugins there are then."""
+        return self._plugin(self._functions.Load, name)
+
+    def unload(self, name: str) -> list[api.Plugin]:
+        """Let no new call find a plugin's functions."""
+        return self._plugin(self._functions.Unload, name)
+
+    def reload_functions(self, name: str = "") -> list[api.Plugin]:
+        """Read one source of functions anew, or all of them."""
+        return self._plugin(self._functions.Reload, name)
+
+    def _plugin(self, method: Any, name: str) -> list[api.Plugin]:
+        answer: api.PluginsResponse = self._ask(method, api.PluginRequest(name=name), timeout=LOAD_S)
         return list(answer.plugins)
 
     # Control.
@@ -297,6 +311,15 @@ class Connection:
             raise refusal_of(error, self.socket) from error
 
 
+def keyed(spec: api.TaskSpec, make_key: Callable[[], str]) -> api.TaskSpec:
+    """The same with a submission key: repeating it gives the same task."""
+    if spec.key:
+        return spec
+    copy = api.TaskSpec(key=make_key())
+    copy.MergeFrom(spec)
+    return copy
+
+
 def check_size(request: Any) -> None:
     """Raises Refusal TOO_LARGE for what no supervisor would take."""
     size = request.ByteSize()
@@ -314,5 +337,6 @@ def late(ids: Iterable[str]) -> Refusal:
     return Refusal(RefusalReason.WAIT_TIMEOUT, message, "wait again, or see what they do: tsched list")
 
 
-def _timed_out(error: grpc.RpcError) -> bool:
+def timed_out(error: grpc.RpcError) -> bool:
+    """Whether the time that a call was given is over."""
     return bool(error.code() is grpc.StatusCode.DEADLINE_EXCEEDED)

@@ -160,7 +160,7 @@ def follow_wait(
 
     Raises Refusal WAIT_TIMEOUT.
     """
-    left = _Left(timeout_us, clock or SystemClock())
+    left = Left(timeout_us, clock or SystemClock())
     waiting = dict.fromkeys(ids)
     while waiting:
         try:
@@ -180,7 +180,7 @@ def follow_wait(
             return
 
 
-class _Left:
+class Left:
     """What is left of a time limit."""
 
     def __init__(self, limit_us: int | None, clock: Clock) -> None:
@@ -188,6 +188,7 @@ class _Left:
         self._end_us = None if limit_us is None else clock.mono_us() + limit_us
 
     def us(self) -> int | None:
+        """In microseconds, never below zero; None: it has no end."""
         return None if self._end_us is None else max(0, self._end_us - self._clock.mono_us())
 
 
