@@ -38,6 +38,8 @@ VERBS = {
     "logs": ("look", "what a task wrote"),
     "wait": ("waiting", "wait until tasks have ended; exits with a single one's code"),
     "result": ("result", "what a finished command wrote to stdout, or a function returned; exits with its code"),
+    "why": ("graph", "what a task waits for, or why it ended as it did"),
+    "graph": ("graph", "the tasks that hang together with a task, as a tree or for dot"),
     "events": ("events", "what happens to tasks, as JSON lines"),
     "modify": ("change", "change a task that has not started"),
     "delete": ("change", "remove a task that is not running"),
