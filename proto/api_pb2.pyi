@@ -509,7 +509,7 @@ class FunctionsResponse(_message.Message):
     def __init__(self, functions: _Optional[_Iterable[_Union[Function, _Mapping]]] = ...) -> None: ...
 
 class Function(_message.Message):
-    __slots__ = ("name", "is_async", "signature", "doc", "source", "queue", "priority", "timeout_us", "retries", "retry_delay_us", "profile", "native")
+    __slots__ = ("name", "is_async", "signature", "doc", "source", "queue", "priority", "timeout_us", "retries", "retry_delay_us", "profile", "native", "alias")
     NAME_FIELD_NUMBER: _ClassVar[int]
     IS_ASYNC_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
@@ -522,6 +522,7 @@ class Function(_message.Message):
     RETRY_DELAY_US_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     NATIVE_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
     name: str
     is_async: bool
     signature: str
@@ -534,7 +535,8 @@ class Function(_message.Message):
     retry_delay_us: int
     profile: str
     native: bool
-    def __init__(self, name: _Optional[str] = ..., is_async: bool = ..., signature: _Optional[str] = ..., doc: _Optional[str] = ..., source: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., timeout_us: _Optional[int] = ..., retries: _Optional[int] = ..., retry_delay_us: _Optional[int] = ..., profile: _Optional[str] = ..., native: bool = ...) -> None: ...
+    alias: str
+    def __init__(self, name: _Optional[str] = ..., is_async: bool = ..., signature: _Optional[str] = ..., doc: _Optional[str] = ..., source: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., timeout_us: _Optional[int] = ..., retries: _Optional[int] = ..., retry_delay_us: _Optional[int] = ..., profile: _Optional[str] = ..., native: bool = ..., alias: _Optional[str] = ...) -> None: ...
 
 class PluginsRequest(_message.Message):
     __slots__ = ()
