@@ -24,7 +24,7 @@ from ..proto.clock import SystemClock
 from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, EXIT_USAGE, Refusal
 from ..store import Store
 from ..store.cipher import PlainCipher
-from . import config, log, places, preflight, reload
+from . import config, listen, log, places, preflight, reload
 from .log_files import Limits, LogFiles
 from .notify import Manager
 from .parts import World
@@ -37,6 +37,13 @@ CLOSE_S = 5.0
 """Longest wait for the store before this process begins anew; what it has answered is durable without it."""
 FIRST_LOG = "supervisor.log"
 """Where a service in the background writes until its log files are open."""
+
+TLS_FLAGS = {
+    "--tls-cert": "the certificate to show there",
+    "--tls-key": "its private key",
+    "--tls-ca-cert": "whoever signed the certificates that clients have to show",
+}
+FILES = ("tls_cert", "tls_key", "tls_ca_cert")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state-dir", type=Path)
     parser.add_argument("--socket", type=Path)
     parser.add_argument("--library-dir", type=Path, help="the folder of plugins")
+    parser.add_argument("--addr", default="", help="listen on TCP, too: HOST:PORT")
+    for name, about in TLS_FLAGS.items():
+        parser.add_argument(name, type=Path, help=about)
     parser.add_argument("--log-dir", type=Path, help="write the log there instead of on stderr")
     parser.add_argument("--check", action="store_true", help="say what would keep it from starting, and touch nothing")
     parser.add_argument("--check-config", action="store_true", help="say what is wrong with the configuration")
@@ -72,8 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _tcp_flags(options: argparse.Namespace) -> listen.Wish:
+    files = {name: str(path.absolute()) for name in FILES if (path := getattr(options, name)) is not None}
+    return listen.Wish(addr=options.addr, **files)
+
+
 def _check(options: argparse.Namespace) -> int:
-    found = preflight.report(_config_path(options.config), _paths(options) if options.check else None)
+    paths = _paths(options) if options.check else None
+    found = preflight.report(_config_path(options.config), paths, _tcp_flags(options))
     print(json.dumps(found))  # noqa: T201
     return EXIT_USAGE if found["problems"] else EXIT_OK
 
@@ -82,11 +98,12 @@ async def _serve(options: argparse.Namespace, handover: Handover) -> int:
     settings = config.load(_config_path(options.config))
     lines = log.setup(settings.service_log_level)
     lines.files = _log_files(settings, options.log_dir, lines)
+    tcp = listen.prepared(_tcp_flags(options), settings)
     held = places.take(_paths(options), handover.locks)
     try:
         if options.log_dir and not handover.pid:
             _empty_first_log(held.paths.state_dir)
-        world = _open_store(options, settings, held, lines, handover)
+        world = replace(_open_store(options, settings, held, lines, handover), tcp=tcp)
         return await _live(world, options, handover, lines)
     finally:
         held.leave()
@@ -107,6 +124,7 @@ def _open_store(
         manager=manager,
         log_dir=lines.files.folder if lines.files else None,
         library_dir=options.library_dir.absolute() if options.library_dir else None,
+        is_back=bool(handover.pid),
         executor_logs=handover.executor_logs,
     )
 

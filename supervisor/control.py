@@ -13,6 +13,7 @@ from ..proto.clock import SECOND_US
 from ..store import executors, model, tasks
 from ..store.check import check
 from ..store.db import Db
+from . import listen
 from .config import Config
 from .functions import findings as source_findings
 from .parts import Parts, World
@@ -27,7 +28,9 @@ Reload = Callable[[], Awaitable[None]]
 class Control(api_pb2_grpc.ControlServicer):
     """Serves tsched.v1.Control; api.proto says what each method promises."""
 
-    def __init__(self, world: World, parts: Parts, *, shutdown: Shutdown, reload: Reload) -> None:
+    def __init__(
+        self, world: World, parts: Parts, *, shutdown: Shutdown, reload: Reload, addr: Callable[[], str]
+    ) -> None:
         self._world = world
         self._store = world.store
         self._config = world.config
@@ -36,6 +39,7 @@ class Control(api_pb2_grpc.ControlServicer):
         self._catalogue = parts.catalogue
         self._shutdown = shutdown
         self._reload = reload
+        self._addr = addr
         self._started_at_us = world.clock.now_us()
 
     @answered
@@ -55,6 +59,7 @@ class Control(api_pb2_grpc.ControlServicer):
             next_due_at_us=self._desk.next_due_us,
             managed_by=self._world.manager.name,
             log_dir=str(self._world.log_dir or ""),
+            addr=self._addr(),
         )
 
     @answered
@@ -64,8 +69,13 @@ class Control(api_pb2_grpc.ControlServicer):
         findings += await asyncio.wrap_future(self._store.read(_weak_marks))
         await self._catalogue.settle()
         findings += source_findings(self._catalogue)
-        checked += ["marks", "functions"]
+        findings += await asyncio.to_thread(self._tcp_findings)
+        checked += ["marks", "functions", "listeners"]
         return api_pb2.DoctorResponse(findings=[_finding(each) for each in findings], checked=checked)
+
+    def _tcp_findings(self) -> list[model.Finding]:
+        tcp = self._world.tcp
+        return list(listen.findings(tcp.listen, self._world.clock.now_us())) if tcp else []
 
     @answered
     async def Shutdown(self, request: api_pb2.ShutdownRequest, context: Context) -> api_pb2.ShutdownResponse:  # noqa: N802

@@ -81,6 +81,20 @@ class Pems:
     ca_cert: bytes | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """A TCP address to listen at, with all that takes."""
+
+    listen: Listen
+    pems: Pems | None
+
+
+def prepared(flags: Wish, config: Config) -> Way | None:
+    """Where to listen and what it takes, read; None when nobody asked for it. Raises Refusal BAD_VALUE."""
+    listen = wanted(flags, configured(config))
+    return Way(listen=listen, pems=read(listen.tls) if listen.tls else None) if listen else None
+
+
 def configured(config: Config) -> Wish:
     """What a configuration says."""
     return Wish(
@@ -176,10 +190,8 @@ def _private_key(pem: bytes, path: Path) -> Any:
         raise Refusal(RefusalReason.BAD_VALUE, message, "give a PEM file: -----BEGIN PRIVATE KEY") from None
 
 
-def findings(listen: Listen | None, now_us: int) -> Iterator[model.Finding]:
+def findings(listen: Listen, now_us: int) -> Iterator[model.Finding]:
     """What whoever runs the service should know of it."""
-    if listen is None:
-        return
     if listen.tls is None:
         yield _notice(
             listen.address,

@@ -22,6 +22,7 @@ from .ends import announce
 from .final_answers import FinalAnswers
 from .launch import Launcher
 from .link import Link
+from .listen import Way
 from .news import News
 from .notify import Manager
 from .places import Places
@@ -44,6 +45,10 @@ class World:
     """Where log files are written."""
     library_dir: Path | None = None
     """The folder of plugins that was asked for."""
+    tcp: Way | None = None
+    """Where to listen on TCP, too."""
+    is_back: bool = False
+    """It was here before, and began anew."""
     executor_logs: Mapping[str, int] = field(default_factory=dict)
     """The stderr of executors that were here before this program was."""
 
@@ -76,14 +81,14 @@ def assemble(world: World, failed: Callable[[BaseException], None]) -> Parts:
     background, news, taps, answers = Background(failed), News(), Taps(), FinalAnswers()
     pool = _pool(world, background, lambda end, executor: announce(end, desk, news, executor=executor))
     catalogue = _catalogue(world, background, pool)
-    desk = _desk(world, background, news, taps)
+    desk = _desk(world, background, catalogue, news=news, taps=taps)
     return Parts(
         background=background,
         news=news,
         catalogue=catalogue,
         desk=desk,
         pool=pool,
-        tasks=_tasks(world, desk, pool, news=news, taps=taps, answers=answers),
+        tasks=_tasks(world, desk, pool, catalogue, news=news, taps=taps, answers=answers),
         link=Link(
             store=world.store,
             clock=world.clock,
@@ -91,6 +96,7 @@ def assemble(world: World, failed: Callable[[BaseException], None]) -> Parts:
             pool=pool,
             taps=taps,
             news=news,
+            catalogue=catalogue,
             background=background,
         ),
         retention=Retention(world.store, world.clock, world.config, answers),
@@ -108,9 +114,16 @@ def _catalogue(world: World, background: Background, pool: Pool) -> Catalogue:
     )
 
 
-def _desk(world: World, background: Background, news: News, taps: Taps) -> Desk:
-    make_alarm = partial(WallAlarm, asyncio.get_running_loop())
-    return Desk(world.store, world.clock, taps=taps, news=news, make_alarm=make_alarm, background=background)
+def _desk(world: World, background: Background, catalogue: Catalogue, *, news: News, taps: Taps) -> Desk:
+    return Desk(
+        world.store,
+        world.clock,
+        taps=taps,
+        news=news,
+        catalogue=catalogue,
+        make_alarm=partial(WallAlarm, asyncio.get_running_loop()),
+        background=background,
+    )
 
 
 def _pool(world: World, background: Background, ended: Callable[[model.Ended, str], None]) -> Pool:
@@ -132,7 +145,9 @@ def _pool(world: World, background: Background, ended: Callable[[model.Ended, st
     )
 
 
-def _tasks(world: World, desk: Desk, pool: Pool, *, news: News, taps: Taps, answers: FinalAnswers) -> Tasks:
+def _tasks(
+    world: World, desk: Desk, pool: Pool, catalogue: Catalogue, *, news: News, taps: Taps, answers: FinalAnswers
+) -> Tasks:
     return Tasks(
         store=world.store,
         sealer=PlainSealer(),
@@ -143,4 +158,5 @@ def _tasks(world: World, desk: Desk, pool: Pool, *, news: News, taps: Taps, answ
         taps=taps,
         news=news,
         answers=answers,
+        catalogue=catalogue,
     )

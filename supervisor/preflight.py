@@ -11,14 +11,17 @@ from .. import __version__
 from ..proto import endpoint
 from ..proto.errors import Refusal
 from ..store import opening
-from . import config, folder
+from . import config, folder, listen
 from .places import Paths
 
 
-def report(config_path: Path | None, paths: Paths | None) -> dict[str, Any]:
+def report(config_path: Path | None, paths: Paths | None, flags: listen.Wish) -> dict[str, Any]:
     """All that is wrong with the configuration, and with the folders where they are given."""
     loaded: list[config.Config] = []
-    checks: list[Callable[[], object]] = [lambda: loaded.append(config.load(config_path))]
+    checks: list[Callable[[], object]] = [
+        lambda: loaded.append(config.load(config_path)),
+        lambda: [listen.prepared(flags, each) for each in loaded],
+    ]
     if paths is not None:
         checks += [
             partial(folder.check_state_dir, paths.state_dir),

@@ -27,6 +27,7 @@ from .notify import Watchdog
 from .parts import World, assemble
 from .places import Place
 from .reload import Handover
+from .tcp import TcpDoor
 
 # A tree that was killed is gone within this; an executor that is idle has left within this.
 SETTLE_S = 3.0
@@ -44,11 +45,12 @@ class Service:
         self._world = world
         self._parts = assemble(world, self._failed)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it is there; its types are not
-        self._control = Control(world, self._parts, shutdown=self.down, reload=self.reload)
+        self._control = Control(world, self._parts, shutdown=self.down, reload=self.reload, addr=self._addr)
         self._services = self._public_services()
         places, background = world.places, self._parts.background
         self._public = Door(places.public, self._public_server, background)
         self._private = Door(places.link, self._private_server, background)
+        self._tcp = TcpDoor(world.tcp, self._public_server, background) if world.tcp else None
         self._others: list[Door] = []
         self.fault: BaseException | None = None
         """What ended the service, when the disk let it down, or a bug."""
@@ -93,23 +95,36 @@ class Service:
         self._stopped.set()
 
     async def start(self) -> None:
-        """Serve: executors first, then users."""
+        """Serve: executors first, then users. Raises Refusal SOCKET_UNUSABLE before anything is started."""
         parts, paths = self._parts, self._world.places.paths
+        if self._tcp is not None and not self._world.is_back:
+            self._tcp.check()
         await parts.pool.start()
         parts.catalogue.start()
         await self._private.open()
         await self._open_former_links()
         parts.desk.open()
         await self._public.open()
+        await self._open_tcp()
         parts.retention.start()
         for name in ("", *self._services):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        log.get().info("serving", socket=str(paths.socket), state_dir=str(paths.state_dir))
+        log.get().info("serving", socket=str(paths.socket), state_dir=str(paths.state_dir), addr=self._addr())
         watchdog = Watchdog(self._world.manager, self._world.answers)
         parts.background.spawn(watchdog.watch(asyncio.sleep))
         self._world.manager.ready(f"Version {__version__}, serving on {paths.socket}")
         self._serving = True
         self._obey()
+
+    async def _open_tcp(self) -> None:
+        if self._tcp is not None and self._world.is_back:
+            await self._tcp.open_again()
+        elif self._tcp is not None:
+            await self._tcp.open()
+
+    def _addr(self) -> str:
+        """Where it listens on TCP; empty: nowhere."""
+        return self._tcp.address if self._tcp is not None else ""
 
     async def _open_former_links(self) -> None:
         """Be found by executors that were told of another socket, by a supervisor of another environment."""
@@ -130,7 +145,8 @@ class Service:
 
     async def _close_doors(self, cut_s: float) -> None:
         doors = [self._private, *self._others]
-        await asyncio.gather(self._public.close(ANSWER_S), *(door.close(cut_s) for door in doors))
+        public = [self._public, *([self._tcp] if self._tcp is not None else [])]
+        await asyncio.gather(*(door.close(ANSWER_S) for door in public), *(door.close(cut_s) for door in doors))
         for door in self._others:
             door.forget()
 

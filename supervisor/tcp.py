@@ -12,7 +12,7 @@ import grpc
 from ..proto.errors import Refusal, RefusalReason
 from . import log
 from .background import Background
-from .listen import Listen, Pems
+from .listen import Pems, Way
 
 RETRY_S = 5.0
 
@@ -20,11 +20,9 @@ RETRY_S = 5.0
 class TcpDoor:
     """One TCP address and the server behind it."""
 
-    def __init__(
-        self, listen: Listen, pems: Pems | None, make_server: Callable[[], grpc.aio.Server], background: Background
-    ) -> None:
-        self._listen = listen
-        self._pems = pems
+    def __init__(self, way: Way, make_server: Callable[[], grpc.aio.Server], background: Background) -> None:
+        self._listen = way.listen
+        self._pems = way.pems
         self._make_server = make_server
         self._background = background
         self._server: grpc.aio.Server | None = None
