@@ -32,12 +32,12 @@ if "tsched" not in sys.modules:
 if __name__ == "__main__":
     words, sys.argv[1:] = sys.argv[1:], []
     if words[:1] == ["host"]:
-        from tsched.executor.host import main
+        from tsched.executor import host
 
-        main(words[1:])
+        host.main(words[1:])
     elif words == ["describe"]:
-        from tsched.executor.describe import main
+        from tsched.executor import describe
 
-        main()
+        describe.main()
     else:
         sys.exit("tsched: begin.py describe | begin.py host FD")

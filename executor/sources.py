@@ -67,12 +67,13 @@ def _entry_points(source: Source, found: Found) -> None:
 
 
 def _python(source: Source, found: Found) -> None:
-    """A plugin in Python: what it marks with @task, and what it lists."""
+    """A plugin in Python: what it marks with @task, and what it lists. Its tasks learn the names they go by."""
     module = plugin(source["path"])
     named = {(task.given_name or task.function.__qualname__, id(task.function)): task for task in tasks_of(module)}
     named |= {(name, id(task.function)): task for name, task in listed(module, found)}
     for (name, _), task in named.items():
-        found.add(_function(task, f"{source['name']}::{name}"))
+        task.name = f"{source['name']}::{name}"
+        found.add(_function(task, task.name))
 
 
 def _native(source: Source, found: Found) -> None:
