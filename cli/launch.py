@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -48,24 +49,25 @@ def configured(config: Path | None) -> list[str]:
     return ["--config", str(config)] if config else []
 
 
-def command(state_dir: Path, socket: Path, config: Path | None) -> list[str]:
-    """The words that start a supervisor."""
-    return [*program(), "--state-dir", str(state_dir), "--socket", str(socket), *configured(config)]
+def command(state_dir: Path, socket: Path, config: Path | None, more: Sequence[str] = ()) -> list[str]:
+    """The words that start a supervisor; `more` are its own."""
+    return [*program(), "--state-dir", str(state_dir), "--socket", str(socket), *configured(config), *more]
 
 
-def in_place(state_dir: Path, socket: Path, config: Path | None) -> NoReturn:
+def in_place(state_dir: Path, socket: Path, config: Path | None, more: Sequence[str] = ()) -> NoReturn:
     """Become the supervisor."""
-    words = command(state_dir, socket, config)
+    words = command(state_dir, socket, config, more)
     os.execv(words[0], words)  # noqa: S606 - our own program
 
 
-def detached(state_dir: Path, socket: Path, config: Path | None = None) -> Started:
+def detached(state_dir: Path, socket: Path, config: Path | None = None, more: Sequence[str] = ()) -> Started:
     """Start one in a session of its own and wait until it is ready. Raises what it refuses with."""
     log = _open_log(state_dir)
     read, write = os.pipe()
+    words = command(state_dir, socket, config, more)
     try:
         process = subprocess.Popen(
-            [*command(state_dir, socket, config), "--log-dir", str(state_dir / LOG_DIR_NAME), "--ready-fd", str(write)],
+            [*words, "--log-dir", str(state_dir / LOG_DIR_NAME), "--ready-fd", str(write)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

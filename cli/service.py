@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def _up_arguments(to: parser.Parser) -> None:
     to.add_argument("-d", "--detach", action="store_true", help="in the background; returns when it is ready")
     to.add_argument("--config", metavar="FILE", type=parser.path, help="configuration (TSCHED_CONFIG)")
+    to.add_argument("--library-dir", metavar="DIR", type=parser.path, help="folder of plugins (config: [library])")
     to.add_argument(
         "--replace",
         action="store_true",
@@ -34,8 +35,8 @@ def _up(args: Namespace) -> int:
         return _replace(args)
     state_dir, socket = connect.state_dir(args), connect.socket_path(args)
     if not args.detach:
-        launch.in_place(state_dir, socket, args.config)
-    started = launch.detached(state_dir, socket, args.config)
+        launch.in_place(state_dir, socket, args.config, _own(args))
+    started = launch.detached(state_dir, socket, args.config, _own(args))
     if args.json:
         console.put_json({"pid": started.pid, "state_dir": str(state_dir), "socket": str(socket)})
     else:
@@ -43,13 +44,19 @@ def _up(args: Namespace) -> int:
     return EXIT_OK
 
 
+def _own(args: Namespace) -> list[str]:
+    """What the supervisor is told besides where it is."""
+    return ["--library-dir", str(args.library_dir)] if args.library_dir else []
+
+
 def _replace(args: Namespace) -> int:
     from . import anew
 
     with connect.connect(args) as client:
         renewed = anew.renew(client)
-    if args.config is not None:
-        console.say("--config was not heeded: a service that begins anew keeps the words it was started with")
+    for flag, given in (("--config", args.config), ("--library-dir", args.library_dir)):
+        if given is not None:
+            console.say(f"{flag} was not heeded: a service that begins anew keeps the words it was started with")
     anew.put(renewed, as_json=args.json)
     return EXIT_OK
 
