@@ -49,6 +49,8 @@ VERBS = {
     "release": ("steer", "let a held task go its way"),
     "pause": ("steer", "stop a running task's processes where they are"),
     "resume": ("steer", "let a paused task go on"),
+    "functions": ("functions", "what can be called: names, arguments, what they are for"),
+    "plugins": ("functions", "where functions come from; load, unload and reload them"),
     "completion": ("completion", "print what lets a shell complete these words"),
 }
 VALUED = ("--socket", "--state-dir")

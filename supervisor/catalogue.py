@@ -165,10 +165,10 @@ class Catalogue:
         """Look at everything, in the background."""
         self._background.spawn(self._begin())
 
-    async def settle(self) -> None:
+    async def settle(self, limit_s: float = SETTLE_S) -> None:
         """Wait until all sources have been looked at once, but not for ever."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._first.wait(), SETTLE_S)
+            await asyncio.wait_for(self._first.wait(), limit_s)
 
     async def close(self) -> None:
         """Look at nothing any more, and end what is being looked at."""
@@ -227,10 +227,10 @@ class Catalogue:
     async def _look_at_all(self) -> None:
         found = await asyncio.to_thread(sources.discover, self._config, self.library)
         order = [(each.origin.name, each.origin.path) for each in found]
-        self._unloaded &= {name for name, _ in order}
-        known = {each.origin.name: each.origin for each in found}
+        known = {(each.origin.name, each.origin.path): each.origin for each in found}
         # What is gone, or is something else now, counts no more.
-        self._arrange(order, {key: each for key, each in self._held.items() if known.get(key[0]) == each.origin})
+        kept = {key: each for key, each in self._held.items() if known.get(key) == each.origin}
+        self._arrange(order, {**{each.key: each for each in map(_pending, found)}, **kept})
 
         async def look(each: Found) -> None:
             held = await self._looked_at(each)
@@ -366,6 +366,10 @@ class Catalogue:
 
 _MEND = "mend it, then: tsched plugins reload"
 _STAYS = "its newest code"
+
+
+def _pending(found: Found) -> Held:
+    return Held(origin=found.origin, state=FAILED, message=found.wrong or "it is still being looked at")
 
 
 def _restored(kept: KeptSource) -> Held:

@@ -13,6 +13,8 @@ from .refusals import answered
 from .sources import library_trouble
 
 Context = Any
+SHOWN_AFTER_S = 10.0
+"""What has not been looked at by then is shown so."""
 
 
 class Functions(api_pb2_grpc.FunctionsServicer):
@@ -24,13 +26,13 @@ class Functions(api_pb2_grpc.FunctionsServicer):
     @answered
     async def List(self, request: api_pb2.FunctionsRequest, context: Context) -> api_pb2.FunctionsResponse:  # noqa: N802
         """All functions, by name."""
-        await self._catalogue.settle()
+        await self._catalogue.settle(SHOWN_AFTER_S)
         return api_pb2.FunctionsResponse(functions=map(_function, self._catalogue.entries()))
 
     @answered
     async def Plugins(self, request: api_pb2.PluginsRequest, context: Context) -> api_pb2.PluginsResponse:  # noqa: N802
         """All sources, by name."""
-        await self._catalogue.settle()
+        await self._catalogue.settle(SHOWN_AFTER_S)
         return self._plugins()
 
     @answered
@@ -76,6 +78,7 @@ def _named(request: api_pb2.PluginRequest) -> str:
 def _function(entry: Entry) -> api_pb2.Function:
     return api_pb2.Function(
         name=entry.name,
+        alias=entry.alias,
         is_async=entry.is_async,
         signature=entry.signature,
         doc=entry.doc,

@@ -155,11 +155,12 @@ class _Child:
         loop = asyncio.get_running_loop()
         pidfd = os.pidfd_open(self.pid)
         opened.callback(os.close, pidfd)
-        for descriptor, heard in ((pidfd, self._finish), *((pipe, partial(self._read, pipe)) for pipe in self._pipes)):
-            loop.add_reader(descriptor, heard)
-            opened.callback(loop.remove_reader, descriptor)
+        loop.add_reader(pidfd, self._finish)
+        opened.callback(loop.remove_reader, pidfd)
         for pipe in self._pipes:
             os.set_blocking(pipe, False)
+            loop.add_reader(pipe, self._read, pipe)
+            opened.callback(loop.remove_reader, pipe)
 
     @property
     def code(self) -> int:
