@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..client.connection import Connection
     from ..proto import api_pb2 as api
 
+OWN = ("--library-dir", "--addr", "--tls-cert", "--tls-key", "--tls-ca-cert")
+
 
 def _up_arguments(to: parser.Parser) -> None:
     to.add_argument("-d", "--detach", action="store_true", help="in the background; returns when it is ready")
@@ -27,6 +29,17 @@ def _up_arguments(to: parser.Parser) -> None:
         "--replace",
         action="store_true",
         help="have a running one begin anew in its own process, with the program and configuration on disk",
+    )
+    to.add_argument(
+        "--addr",
+        metavar="HOST:PORT",
+        help="listen on TCP, too; without TLS on 127.0.0.1 only, where every user of this machine can run commands "
+        "as you",
+    )
+    to.add_argument("--tls-cert", metavar="FILE", type=parser.path, help="the certificate to show there (PEM)")
+    to.add_argument("--tls-key", metavar="FILE", type=parser.path, help="its private key")
+    to.add_argument(
+        "--tls-ca-cert", metavar="FILE", type=parser.path, help="let in only whose certificate was signed by this one"
     )
 
 
@@ -46,7 +59,8 @@ def _up(args: Namespace) -> int:
 
 def _own(args: Namespace) -> list[str]:
     """What the supervisor is told besides where it is."""
-    return ["--library-dir", str(args.library_dir)] if args.library_dir else []
+    given = [(flag, getattr(args, flag.removeprefix("--").replace("-", "_"))) for flag in OWN]
+    return [word for flag, value in given if value is not None for word in (flag, str(value))]
 
 
 def _replace(args: Namespace) -> int:
@@ -54,9 +68,8 @@ def _replace(args: Namespace) -> int:
 
     with connect.connect(args) as client:
         renewed = anew.renew(client)
-    for flag, given in (("--config", args.config), ("--library-dir", args.library_dir)):
-        if given is not None:
-            console.say(f"{flag} was not heeded: a service that begins anew keeps the words it was started with")
+    for flag in [*(["--config"] if args.config is not None else []), *_own(args)[::2]]:
+        console.say(f"{flag} was not heeded: a service that begins anew keeps the words it was started with")
     anew.put(renewed, as_json=args.json)
     return EXIT_OK
 

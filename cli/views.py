@@ -193,6 +193,7 @@ def status(shown: api.StatusResponse, *, now_us: int, columns: int | None, pause
         ("tsched", f"{shown.version}, supervisor {shown.pid}, up {_length(now_us - shown.started_at_us)}"),
         ("state in", shown.state_dir),
         ("socket", shown.socket),
+        ("listens on", shown.addr),
         ("logs in", shown.log_dir),
         ("managed by", shown.managed_by),
         ("tasks", _counts(shown.tasks, paused)),

@@ -98,7 +98,7 @@ def task(task: api.Task) -> Json:
         "id": task.id,
         "name": task.name,
         "state": task.state,
-        **_work(task),
+        **doing(task),
         "queue": task.queue,
         "priority": task.priority,
         "created_at": instant(task.created_at_us),
@@ -131,7 +131,8 @@ def task(task: api.Task) -> Json:
     }
 
 
-def _work(task: api.Task) -> Json:
+def doing(task: api.Task) -> Json:
+    """What it runs: a command or a function."""
     if task.HasField("call"):
         args = [_argument(each, task.after) for each in task.call.args]
         kwargs = {name: _argument(each, task.after) for name, each in sorted(task.call.kwargs.items())}
@@ -291,6 +292,7 @@ def status(status: api.StatusResponse) -> Json:
         "draining": status.draining,
         "managed_by": status.managed_by or None,
         "log_dir": status.log_dir or None,
+        "addr": status.addr or None,
         "executors": [executor(each) for each in status.executors],
     }
 

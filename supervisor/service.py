@@ -145,7 +145,7 @@ class Service:
 
     async def _close_doors(self, cut_s: float) -> None:
         doors = [self._private, *self._others]
-        public = [self._public, *([self._tcp] if self._tcp is not None else [])]
+        public: list[Door | TcpDoor] = [self._public, *([self._tcp] if self._tcp is not None else [])]
         await asyncio.gather(*(door.close(ANSWER_S) for door in public), *(door.close(cut_s) for door in doors))
         for door in self._others:
             door.forget()
