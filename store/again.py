@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..proto.errors import Refusal, RefusalReason
-from ..proto.values import TaskState
+from ..proto.values import EndReason, TaskState
 from . import model, rows
 from .submission import submit, submitted_as
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted:  # noqa: A002 - the word of the contract
-    """Make a new task from a final one, due now. The same key gives the same new task, also when the old one is gone.
+    """Make a new task from a final one, due now: it waits for nobody, but takes the same results of others.
 
-    Raises Refusal NO_SUCH_TASK, WRONG_STATE, ID_TAKEN when the key stands for something else, or STORE_CORRUPT when
-    what the old one ran cannot be opened.
+    The same key gives the same new task, also when the old one is gone. Raises Refusal NO_SUCH_TASK, WRONG_STATE,
+    ID_TAKEN when the key stands for something else, or STORE_CORRUPT when what the old one ran cannot be opened.
     """
     content = f"retry of {id}".encode()
     if key is not None and (made := submitted_as(db, key=key, content=content)) is not None:
@@ -30,6 +30,7 @@ def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted: 
     (made,) = submit(
         db, drafts=[_draft(db, rows.task(db, seq, with_payload=False), key, content, now_us)], now_us=now_us
     )
+    db.run("keep_wanted", seq=made.seq, old=seq)
     return made
 
 
@@ -51,6 +52,8 @@ def _draft(db: Db, old: model.TaskRow, key: str | None, content: bytes, now_us: 
         on_lost=old.on_lost,
         profile=old.profile,
         output_cap_bytes=old.output_cap_bytes,
-        max_attempts=old.max_attempts,
+        max_attempts=old.max_attempts - sum(try_.reason == EndReason.SNOOZED for try_ in rows.attempts(db, old.seq)),
+        shared=old.shared,
+        retry_delay_us=old.retry_delay_us,
         retry_of=old.id,
     )

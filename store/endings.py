@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..proto.values import AttemptState, EndReason, OnLost, TaskState
-from . import model, rows
-from .lifecycle import TASK, TaskEvent, event_after
+from . import model, results, rows
+from .children import settle
+from .lifecycle import TASK, TaskEvent, event_after, retry_delay_us
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,10 +22,11 @@ STATEMENTS = {
     TaskEvent.SUCCEED: "succeed_task",
     TaskEvent.FAIL: "fail_task",
     TaskEvent.STOPPED: "stop_task",
+    TaskEvent.RETRY: "retry_task",
     TaskEvent.REQUEUE: "requeue_task",
     TaskEvent.HOLD: "hold_task",
 }
-LOST_WHILE_STOPPING = "stop_lost_task"
+STOPPED_UNFINISHED = "stop_unfinished_task"
 
 End = tuple["sqlite3.Row", model.FinishReport]
 
@@ -32,7 +35,7 @@ def finished(db: Db, *, reports: Sequence[model.FinishReport]) -> list[model.End
     """Record ends. Reports of attempts that ended before, are unknown, or are another executor's are passed over.
 
     A lost attempt fails its task, or readies or holds it, as the task asked for; one whose cancel was asked for ends
-    cancelled.
+    cancelled. A failed one is tried again later while it may be. What is final is told to those that wait for it.
     """
     live = _live_among(db, [report.attempt_id for report in reports])
     ends: list[End] = []
@@ -60,17 +63,31 @@ def _live_among(db: Db, attempt_ids: Iterable[int]) -> dict[int, sqlite3.Row]:
 
 
 def _end(db: Db, ends: Sequence[End]) -> list[model.Ended]:
+    if not ends:
+        return []
     db.many("end_attempt", [_attempt_columns(db, report) for _, report in ends])
     by_statement: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     ended = []
     for row, report in ends:
         event = _event(row, report)
-        task = {"seq": row["seq"], "attempt_id": report.attempt_id, "now_us": report.finished_at_us}
-        by_statement[_statement(event, report)].append(task)
+        by_statement[_statement(event, report)].append(_task_columns(row, report))
         ended.append(_ended(row, report, event))
     for statement, tasks in by_statement.items():
         db.many(statement, tasks)
-    return ended
+    results.store(
+        db, [(row["seq"], row["id"], plain) for row, report in ends if (plain := _returned(report)) is not None]
+    )
+    return _with_children(db, ends, ended)
+
+
+def _with_children(db: Db, ends: Sequence[End], ended: list[model.Ended]) -> list[model.Ended]:
+    final = [row["seq"] for (row, _), end in zip(ends, ended, strict=True) if TaskState(end.state).final]
+    children = settle(db, seqs=final, now_us=max(report.finished_at_us for _, report in ends))
+    return [*ended[:-1], replace(ended[-1], children=children)] if children else ended
+
+
+def _returned(report: model.FinishReport) -> bytes | None:
+    return report.result if report.state == AttemptState.SUCCEEDED else None
 
 
 def _event(row: sqlite3.Row, report: model.FinishReport) -> TaskEvent:
@@ -79,16 +96,42 @@ def _event(row: sqlite3.Row, report: model.FinishReport) -> TaskEvent:
         on_lost=OnLost(row["on_lost"]),
         lost_before=row["lost_before"],
         cancel_requested=row["cancel_requested_at_us"] is not None,
+        may_repeat=report.snoozed or row["number"] < row["max_attempts"],
+        asks_again=report.snoozed or report.again_in_us is not None,
     )
 
 
 def _statement(event: TaskEvent, report: model.FinishReport) -> str:
     """The statement that tells the task."""
-    return LOST_WHILE_STOPPING if _lost_while_stopping(event, report) else STATEMENTS[event]
+    return STOPPED_UNFINISHED if _stopped_unfinished(event, report) else STATEMENTS[event]
 
 
-def _lost_while_stopping(event: TaskEvent, report: model.FinishReport) -> bool:
-    return event is TaskEvent.STOPPED and report.state == AttemptState.LOST
+def _stopped_unfinished(event: TaskEvent, report: model.FinishReport) -> bool:
+    return event is TaskEvent.STOPPED and report.state != AttemptState.CANCELLED
+
+
+def _task_columns(row: sqlite3.Row, report: model.FinishReport) -> dict[str, Any]:
+    return {
+        "seq": row["seq"],
+        "attempt_id": report.attempt_id,
+        "now_us": report.finished_at_us,
+        "due_at_us": _again_at_us(row, report),
+        "more": report.snoozed,
+    }
+
+
+def _again_at_us(row: sqlite3.Row, report: model.FinishReport) -> int:
+    """When it would be tried again."""
+    delay_us = report.again_in_us
+    if delay_us is None:
+        delay_us = retry_delay_us(row["retry_delay_us"], row["failed_before"])
+    return report.finished_at_us + delay_us
+
+
+def _due_at_us(row: sqlite3.Row, report: model.FinishReport, event: TaskEvent) -> int:
+    if event is TaskEvent.RETRY:
+        return _again_at_us(row, report)
+    return report.finished_at_us if event is TaskEvent.REQUEUE else int(row["due_at_us"])
 
 
 def _ended(row: sqlite3.Row, report: model.FinishReport, event: TaskEvent) -> model.Ended:
@@ -98,10 +141,11 @@ def _ended(row: sqlite3.Row, report: model.FinishReport, event: TaskEvent) -> mo
         state=TASK[TaskState.RUNNING, event],
         attempt=row["number"],
         queue=row["queue"],
-        due_at_us=report.finished_at_us if event is TaskEvent.REQUEUE else row["due_at_us"],
-        reason=EndReason.CANCELLED if _lost_while_stopping(event, report) else report.reason,
+        due_at_us=_due_at_us(row, report, event),
+        reason=EndReason.CANCELLED if _stopped_unfinished(event, report) else report.reason,
         exit_code=report.exit_code,
         signal=report.signal,
+        shared=bool(row["shared"]),
     )
 
 

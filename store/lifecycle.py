@@ -5,7 +5,9 @@
                                    |<--give_back-----|-----stopped---> cancelled
                                    |<--requeue-------'-----hold------> held
 
-    whatever waits --hold--> held --release--> ready, or where it waited for its time
+    blocked --unblock--> ready, or where it waits for its time      blocked, held --skip--> skipped
+    running --retry--> retrying: its attempt failed, and more are allowed
+    whatever waits --hold--> held --release--> ready, or where it waited for its time or for others
     An attempt that stands still is still running: pausing is no state, and no end of its task waits for it.
 
 Each cell is carried out by a named statement in queries/, whose `from:` and `to:` say the same and whose WHERE holds
@@ -28,6 +30,20 @@ class TaskEvent(StrEnum):
     """Submitted before its time."""
     SUBMIT_HELD = "submit_held"
     """Submitted to wait for a person."""
+    SUBMIT_BLOCKED = "submit_blocked"
+    """Submitted to wait for tasks that have not ended."""
+    SUBMIT_SKIPPED = "submit_skipped"
+    """Submitted to wait for a task that had ended otherwise than it was to."""
+    BLOCK = "block"
+    """A person let it wait for other tasks."""
+    UNBLOCK = "unblock"
+    """It waits for no other task any more, and is due."""
+    UNBLOCK_EARLY = "unblock_early"
+    """The same, before its time."""
+    UNBLOCK_AGAIN = "unblock_again"
+    """The same, and it was tried before."""
+    SKIP = "skip"
+    """A task that it was to wait for ended otherwise than it was to."""
     DUE = "due"
     """Its time has come, by the clock or because a person moved it."""
     DEFER = "defer"
@@ -45,6 +61,8 @@ class TaskEvent(StrEnum):
     FAIL = "fail"
     STOPPED = "stopped"
     """Its attempt was ended on request."""
+    RETRY = "retry"
+    """Its attempt failed or asked for it, and it may be tried again, after a while."""
     REQUEUE = "requeue"
     """Its attempt was lost, and it asked to be tried again."""
     HOLD = "hold"
@@ -55,6 +73,8 @@ class TaskEvent(StrEnum):
     """A person let it go before its time."""
     RELEASE_AGAIN = "release_again"
     """The same, and it was tried before."""
+    RELEASE_BLOCKED = "release_blocked"
+    """A person let it go, and it waits for other tasks."""
     DELETE = "delete"
     """A person, or its age, removed all that was kept of it."""
 
@@ -74,6 +94,7 @@ class AttemptEvent(StrEnum):
     LOSE = "lose"
 
 
+RETRY_DELAY_LIMIT_US = 3600 * 1_000_000
 NEW = "new"
 GONE = "gone"
 """Before there is a row, and when there is none any more."""
@@ -84,15 +105,24 @@ TASK = MappingProxyType(
         (NEW, TaskEvent.SUBMIT): T.READY,
         (NEW, TaskEvent.SUBMIT_LATER): T.SCHEDULED,
         (NEW, TaskEvent.SUBMIT_HELD): T.HELD,
+        (NEW, TaskEvent.SUBMIT_BLOCKED): T.BLOCKED,
+        (NEW, TaskEvent.SUBMIT_SKIPPED): T.SKIPPED,
         (T.SCHEDULED, TaskEvent.DUE): T.READY,
         (T.SCHEDULED, TaskEvent.DEFER): T.SCHEDULED,
         (T.SCHEDULED, TaskEvent.EDIT): T.SCHEDULED,
         (T.SCHEDULED, TaskEvent.CANCEL): T.CANCELLED,
+        (T.SCHEDULED, TaskEvent.BLOCK): T.BLOCKED,
+        (T.BLOCKED, TaskEvent.BLOCK): T.BLOCKED,
+        (T.BLOCKED, TaskEvent.UNBLOCK): T.READY,
+        (T.BLOCKED, TaskEvent.UNBLOCK_EARLY): T.SCHEDULED,
+        (T.BLOCKED, TaskEvent.UNBLOCK_AGAIN): T.RETRYING,
+        (T.BLOCKED, TaskEvent.SKIP): T.SKIPPED,
         (T.BLOCKED, TaskEvent.EDIT): T.BLOCKED,
         (T.BLOCKED, TaskEvent.CANCEL): T.CANCELLED,
         (T.READY, TaskEvent.DUE): T.READY,
         (T.READY, TaskEvent.DEFER): T.SCHEDULED,
         (T.READY, TaskEvent.EDIT): T.READY,
+        (T.READY, TaskEvent.BLOCK): T.BLOCKED,
         (T.READY, TaskEvent.CLAIM): T.RUNNING,
         (T.READY, TaskEvent.CORRUPT): T.FAILED,
         (T.READY, TaskEvent.CANCEL): T.CANCELLED,
@@ -101,6 +131,7 @@ TASK = MappingProxyType(
         (T.RUNNING, TaskEvent.SUCCEED): T.SUCCEEDED,
         (T.RUNNING, TaskEvent.FAIL): T.FAILED,
         (T.RUNNING, TaskEvent.STOPPED): T.CANCELLED,
+        (T.RUNNING, TaskEvent.RETRY): T.RETRYING,
         (T.RUNNING, TaskEvent.REQUEUE): T.READY,
         (T.RUNNING, TaskEvent.HOLD): T.HELD,
         (T.RETRYING, TaskEvent.DUE): T.READY,
@@ -111,6 +142,8 @@ TASK = MappingProxyType(
         (T.HELD, TaskEvent.RELEASE): T.READY,
         (T.HELD, TaskEvent.RELEASE_EARLY): T.SCHEDULED,
         (T.HELD, TaskEvent.RELEASE_AGAIN): T.RETRYING,
+        (T.HELD, TaskEvent.RELEASE_BLOCKED): T.BLOCKED,
+        (T.HELD, TaskEvent.SKIP): T.SKIPPED,
     }
     | {(state, TaskEvent.HOLD): T.HELD for state in WAITING_TASK_STATES}
     | {(state, TaskEvent.DELETE): GONE for state in TaskState if state is not T.RUNNING}
@@ -150,10 +183,22 @@ _AFTER = MappingProxyType(
 )
 
 
-def event_after(end: AttemptState, *, on_lost: OnLost, lost_before: int, cancel_requested: bool) -> TaskEvent:
-    """What the end of an attempt means for its task."""
+def event_after(
+    end: AttemptState,
+    *,
+    on_lost: OnLost,
+    lost_before: int,
+    cancel_requested: bool,
+    may_repeat: bool = False,
+    asks_again: bool = False,
+) -> TaskEvent:
+    """What the end of an attempt means for its task.
+
+    `may_repeat`: one that failed may be tried again. `asks_again`: it asked for that itself, so it has no result, and
+    one that is to be cancelled is.
+    """
     if end is not AttemptState.LOST:
-        return _AFTER[end]
+        return _after_result(end, cancel_requested=cancel_requested, may_repeat=may_repeat, asks_again=asks_again)
     if cancel_requested:
         return TaskEvent.STOPPED
     if on_lost is OnLost.HOLD:
@@ -161,3 +206,17 @@ def event_after(end: AttemptState, *, on_lost: OnLost, lost_before: int, cancel_
     if on_lost is OnLost.RETRY and lost_before + 1 < LOST_LIMIT:
         return TaskEvent.REQUEUE
     return TaskEvent.FAIL
+
+
+def _after_result(end: AttemptState, *, cancel_requested: bool, may_repeat: bool, asks_again: bool) -> TaskEvent:
+    event = _AFTER[end]
+    if event is not TaskEvent.FAIL:
+        return event
+    if cancel_requested:
+        return TaskEvent.STOPPED if asks_again else TaskEvent.FAIL
+    return TaskEvent.RETRY if may_repeat else TaskEvent.FAIL
+
+
+def retry_delay_us(first_us: int, failed_before: int) -> int:
+    """How long a task waits after a failed attempt: twice as long each time, at most RETRY_DELAY_LIMIT_US."""
+    return min(first_us << min(failed_before, 32), RETRY_DELAY_LIMIT_US)

@@ -6,11 +6,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """A task to wait for: its id, or its index among the drafts of the same submission, and how it has to end."""
+
+    task: str | int
+    condition: str
+    wants_result: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A task as it is submitted.
 
     `content` holds canonical bytes of everything the user asked for; only a digest of it is kept, to tell a repeated
     submission from another one with the same id or key. `hold`: it waits to be released, whatever `state` says.
+    `shared`: many such tasks run beside each other in one runner. `retry_delay_us` is that before the second attempt.
     """
 
     id: str | None
@@ -31,6 +41,9 @@ class Draft:
     max_attempts: int = 1
     hold: bool = False
     retry_of: str | None = None
+    shared: bool = False
+    retry_delay_us: int = 1_000_000
+    dependencies: tuple[Dependency, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +62,7 @@ class Patch:
     """What to change of a waiting task; None leaves it as it is, `timeout_us` 0 takes the limit away.
 
     `state` moves a task between `ready` and `scheduled`; one that waits for something else keeps its state.
+    `dependencies`, named by their ids, come instead of all it has.
     """
 
     name: str | None = None
@@ -58,6 +72,17 @@ class Patch:
     grace_us: int | None = None
     payload: bytes | None = None
     state: str | None = None
+    dependencies: tuple[Dependency, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an attempt said that it is; without `total` nobody knows how far that is."""
+
+    done: float
+    total: float | None
+    text: str
+    at_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +90,8 @@ class TaskRow:
     """A task as it is now.
 
     `started_at_us`, `paused_at_us`, `lateness_us`, `exit_code` and `signal` are those of its newest attempt; `reason`
-    and `message` too, unless the task ended for a reason of its own. `attempt_id` is its live attempt. `payload` is
-    None where it was not asked for, or cannot be opened.
+    and `message` too, unless the task ended for a reason of its own; `progress` too. `attempt_id` is its live attempt.
+    `payload` is None where it was not asked for, or cannot be opened. `waits_for`: so many tasks have to end first.
     """
 
     seq: int
@@ -98,7 +123,40 @@ class TaskRow:
     output_cap_bytes: int
     cancel_requested_at_us: int | None
     attempt_id: int | None
+    shared: bool
+    retry_delay_us: int
+    waits_for: int
+    progress: Progress | None
     payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentRow:
+    """A task that another waits for, or waited for; `state` is None when it is gone."""
+
+    id: str
+    condition: str
+    state: str | None
+    met: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphEdge:
+    """`child` waits for `parent`, or waited."""
+
+    parent: str
+    child: str
+    condition: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """Tasks that hang together, parents before their children; `truncated`: there are more."""
+
+    tasks: list[TaskRow]
+    edges: list[GraphEdge]
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +195,17 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A task whose state changed because one that it waited for ended."""
+
+    task_id: str
+    state: str
+    queue: str
+    shared: bool
+    due_at_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
     """A cancel is durable. With an attempt: its executor has to end it first."""
 
@@ -144,11 +213,16 @@ class Cancelled:
     attempt_id: int | None
     executor: str | None
     grace_us: int
+    children: tuple[Child, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A task given to an executor, with all it needs to run it."""
+    """A task given to an executor, with all it needs to run it.
+
+    `results` has one place for each task it waited for, in their order: what that returned, or None where it is not
+    wanted or not there. It is empty where nothing is wanted.
+    """
 
     attempt_id: int
     number: int
@@ -161,6 +235,10 @@ class Claimed:
     scheduled_for_us: int | None
     profile: str
     output_cap_bytes: int
+    kind: str
+    shared: bool
+    max_attempts: int
+    results: tuple[bytes | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,8 +264,24 @@ class PauseReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressReport:
+    """How far an attempt is, as it says itself."""
+
+    attempt_id: int
+    executor: str
+    done: float
+    total: float | None
+    text: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishReport:
-    """An attempt has ended, and everything it started is gone. `paused_us`: how long it stood still, where known."""
+    """An attempt has ended, and everything it started is gone. `paused_us`: how long it stood still, where known.
+
+    `result` is what a function returned: None for none at all. One that asks to be tried again fails, and says
+    `again_in_us`; when it `snoozed`, the attempt does not count.
+    """
 
     attempt_id: int
     executor: str
@@ -206,11 +300,17 @@ class FinishReport:
     leftovers: int
     pid: int | None
     paused_us: int | None = None
+    result: bytes | None = None
+    again_in_us: int | None = None
+    snoozed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What the end of an attempt made of its task: `state`, `due_at_us` and `reason` are the task's now."""
+    """What the end of an attempt made of its task: `state`, `due_at_us` and `reason` are the task's now.
+
+    `children` are those that waited: all that a batch of ends changed is told with its last.
+    """
 
     attempt_id: int
     task_id: str
@@ -221,6 +321,8 @@ class Ended:
     reason: str
     exit_code: int | None
     signal: int | None
+    shared: bool = False
+    children: tuple[Child, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

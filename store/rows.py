@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .db import Db
 
 UNREADABLE = "(the stored message is damaged)"
-AS_IT_IS = tuple(field.name for field in fields(model.TaskRow) if field.name not in ("reason", "message", "payload"))
+MADE = ("reason", "message", "shared", "progress", "payload")
+AS_IT_IS = tuple(field.name for field in fields(model.TaskRow) if field.name not in MADE)
 """What of a task is told as its row has it."""
 
 
@@ -84,10 +85,26 @@ def seal_message(db: Db, message: str, *, table: str, row: int) -> bytes | None:
 
 def open_message(db: Db, sealed: bytes | None, *, table: str, row: int) -> str:
     """A message for people; a damaged one says so."""
+    return _opened_text(db, sealed, table=table, row=row, column="message")
+
+
+def seal_text(db: Db, text: str, *, attempt_id: int) -> bytes | None:
+    """What an attempt says of its progress, as it is stored."""
+    return (
+        db.cipher.seal(text.encode(errors="replace"), table="progress", row=attempt_id, column="text") if text else None
+    )
+
+
+def open_text(db: Db, sealed: bytes | None, *, attempt_id: int) -> str:
+    """What an attempt said of its progress."""
+    return _opened_text(db, sealed, table="progress", row=attempt_id, column="text")
+
+
+def _opened_text(db: Db, sealed: bytes | None, *, table: str, row: int, column: str) -> str:
     if sealed is None:
         return ""
     try:
-        return db.cipher.open(sealed, table=table, row=row, column="message").decode()
+        return db.cipher.open(sealed, table=table, row=row, column=column).decode()
     except (CorruptRecord, UnicodeDecodeError):
         return UNREADABLE
 
@@ -116,7 +133,21 @@ def _task(db: Db, row: sqlite3.Row, opened: bytes | None) -> model.TaskRow:
     found = dict(zip(row.keys(), row, strict=True))  # a Row looks for a column by walking past all others
     reason, message = _why(db, found)
     as_it_is = {name: found[name] for name in AS_IT_IS}
-    return model.TaskRow(**as_it_is, reason=reason, message=message, payload=opened)
+    return model.TaskRow(
+        **as_it_is,
+        reason=reason,
+        message=message,
+        shared=bool(found["shared"]),
+        progress=_progress(db, found),
+        payload=opened,
+    )
+
+
+def _progress(db: Db, row: Mapping[str, Any]) -> model.Progress | None:
+    if row["done"] is None:
+        return None
+    text = open_text(db, row["text"], attempt_id=row["newest_id"])
+    return model.Progress(done=row["done"], total=row["total"], text=text, at_us=row["at_us"])
 
 
 def _attempt(db: Db, row: sqlite3.Row) -> model.AttemptRow:

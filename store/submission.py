@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..proto.errors import Refusal, RefusalReason
-from ..proto.values import TaskState
-from . import model, rows
+from ..proto.values import EndReason, TaskState
+from . import model, parents, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .db import Db
+
+NOT_ENDED = {"finished_at_us": None, "reason": None, "message": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,14 @@ class Record:
     content: bytes
     state: str
     due_at_us: int
+
+
+class New(NamedTuple):
+    """A task that is to be stored, and what it waits for."""
+
+    record: Record
+    draft: model.Draft
+    waits: parents.Waits | None
 
 
 @dataclass(slots=True)
@@ -56,22 +66,30 @@ class Known:
 def submit(db: Db, *, drafts: Sequence[model.Draft], now_us: int) -> list[model.Submitted]:
     """Store all drafts or none. A draft whose key or id is known, with the same content, is the task that is there.
 
-    Raises Refusal ID_TAKEN when the content differs, BAD_ID for an id of digits only: those are made here.
+    Raises Refusal ID_TAKEN when the content differs, BAD_ID for an id of digits only: those are made here; for what
+    they wait for NO_SUCH_TASK, BAD_VALUE for one that is named twice or an index that is none, and CYCLE.
     """
     known = _known(db, drafts)
     last = _last_number(db)
-    answers: list[model.Submitted] = []
-    fresh: list[tuple[Record, model.Draft]] = []
+    records: list[Record] = []
+    existed: list[bool] = []
+    fresh: dict[int, New] = {}
     for draft in drafts:
         content = db.cipher.digest(draft.content)
-        record = there = known.same_as(draft, content)
+        record = known.same_as(draft, content)
+        existed.append(record is not None)
         if record is None:
             record = _record(draft, content, last + len(fresh) + 1)
-            fresh.append((record, draft))
+            fresh[record.seq] = New(record, draft, None)
             known.add(record)
-        answers.append(_answer(record, existed=there is not None))
-    _insert(db, fresh, now_us)
-    return answers
+        records.append(record)
+    if any(draft.dependencies for draft in drafts):
+        fresh |= _waiting(known, records, fresh)
+    _insert(db, list(fresh.values()), now_us)
+    return [
+        _answer(fresh[record.seq].record if record.seq in fresh else record, existed=there)
+        for record, there in zip(records, existed, strict=True)
+    ]
 
 
 def submitted_as(db: Db, *, key: str, content: bytes) -> model.Submitted | None:
@@ -89,6 +107,7 @@ def _known(db: Db, drafts: Sequence[model.Draft]) -> Known:
     known = Known()
     keys = [draft.key for draft in drafts if draft.key is not None]
     ids = [_checked(draft.id) for draft in drafts if draft.id is not None]
+    ids += {each.task for draft in drafts for each in draft.dependencies if isinstance(each.task, str)}
     found = db.all("records_by_key", keys=json.dumps(keys)) if keys else []
     found += db.all("records_by_id", ids=json.dumps(ids)) if ids else []
     for row in found:
@@ -115,9 +134,59 @@ def _record(draft: model.Draft, content: bytes, number: int) -> Record:
         id=str(number) if draft.id is None else draft.id,
         key=draft.key,
         content=content,
-        state=TaskState.HELD if draft.hold else draft.state,
+        state=_state(draft, None),
         due_at_us=draft.due_at_us,
     )
+
+
+def _waiting(known: Known, records: Sequence[Record], fresh: Mapping[int, New]) -> dict[int, New]:
+    """Those of the new tasks that wait for others, with what they wait for and where they begin."""
+    places = {record.seq: index for index, record in enumerate(records)}
+
+    def name(seq: int) -> str:
+        return fresh[seq].draft.id or f"#{places[seq]}"
+
+    def look(task: str | int) -> Record:
+        return _of_index(records, task) if isinstance(task, int) else _of_id(known, task, fresh)
+
+    found = {
+        seq: parents.find(name(seq), new.draft.dependencies, look)
+        for seq, new in fresh.items()
+        if new.draft.dependencies
+    }
+    states = {record.seq: record.state for record in known.by_id.values()}
+    waiting = {}
+    for seq in parents.in_order(found, name):
+        record, draft, _ = fresh[seq]
+        waits = parents.weigh(found[seq], states)
+        states[seq] = _state(draft, waits)
+        waiting[seq] = New(replace(record, state=states[seq]), draft, waits)
+    return waiting
+
+
+def _of_index(records: Sequence[Record], index: int) -> Record:
+    if not 0 <= index < len(records):
+        raise Refusal(
+            RefusalReason.BAD_VALUE, f"there is no task #{index} in this request", f"it has {len(records)}, from #0"
+        )
+    return records[index]
+
+
+def _of_id(known: Known, task_id: str, fresh: Mapping[int, New]) -> Record:
+    """A number that is given only now is nobody's name yet."""
+    record = known.by_id.get(task_id)
+    if record is None or (record.seq in fresh and fresh[record.seq].draft.id is None):
+        raise parents.no_such_parent(task_id)
+    return record
+
+
+def _state(draft: model.Draft, waits: parents.Waits | None) -> str:
+    """Where a new task begins."""
+    if waits is not None and waits.message:
+        return TaskState.SKIPPED
+    if draft.hold:
+        return TaskState.HELD
+    return TaskState.BLOCKED if waits is not None and waits.open else draft.state
 
 
 def _answer(record: Record, *, existed: bool) -> model.Submitted:
@@ -126,15 +195,17 @@ def _answer(record: Record, *, existed: bool) -> model.Submitted:
     )
 
 
-def _insert(db: Db, fresh: Sequence[tuple[Record, model.Draft]], now_us: int) -> None:
+def _insert(db: Db, fresh: Sequence[New], now_us: int) -> None:
     if not fresh:
         return
-    db.run("set_last_number", value=fresh[-1][0].seq)
-    db.many("insert_task", [_columns(record, draft, now_us) for record, draft in fresh])
-    db.many("insert_payload", [_payload(db, record.seq, draft) for record, draft in fresh])
+    db.run("set_last_number", value=max(new.record.seq for new in fresh))
+    db.many("insert_task", [_columns(db, new, now_us) for new in fresh])
+    db.many("insert_payload", [_payload(db, new.record.seq, new.draft) for new in fresh])
+    db.many("insert_dependency", [row for new in fresh if new.waits for row in new.waits.rows(new.record.seq)])
 
 
-def _columns(record: Record, draft: model.Draft, now_us: int) -> dict[str, Any]:
+def _columns(db: Db, new: New, now_us: int) -> dict[str, Any]:
+    record, draft, waits = new
     return {
         "seq": record.seq,
         "id": record.id,
@@ -154,7 +225,19 @@ def _columns(record: Record, draft: model.Draft, now_us: int) -> dict[str, Any]:
         "profile": draft.profile,
         "output_cap_bytes": draft.output_cap_bytes,
         "retry_of": draft.retry_of,
+        "shared": draft.shared,
+        "retry_delay_us": draft.retry_delay_us,
+        "waits_for": 0 if waits is None else waits.open,
+        **_end_of(db, record, waits, now_us),
     }
+
+
+def _end_of(db: Db, record: Record, waits: parents.Waits | None, now_us: int) -> dict[str, Any]:
+    """What is told of a task that is skipped from the first."""
+    if waits is None or not waits.message:
+        return NOT_ENDED
+    message = rows.seal_message(db, waits.message, table="tasks", row=record.seq)
+    return {"finished_at_us": now_us, "reason": EndReason.DEPENDENCY, "message": message}
 
 
 def _payload(db: Db, seq: int, draft: model.Draft) -> dict[str, Any]:

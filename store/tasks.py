@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import TaskState
-from . import model, rows
+from . import model, parents, rows
 from .again import retry
+from .children import settle, skip
+from .results import among as results_among
+from .results import result
 from .retention import output_dropped, prune
 from .submission import submit
 
@@ -30,10 +33,13 @@ __all__ = [
     "modify",
     "next_due",
     "output_dropped",
+    "parents_of",
     "payload",
     "promote",
     "prune",
     "release",
+    "result",
+    "results_among",
     "retry",
     "submit",
 ]
@@ -63,6 +69,12 @@ def attempts_of(db: Db, *, id: str) -> list[model.AttemptRow]:  # noqa: A002
     """Every try of a task, the oldest first. Raises Refusal NO_SUCH_TASK."""
     seq, _ = rows.seq_and_state(db, id)
     return rows.attempts(db, seq)
+
+
+def parents_of(db: Db, *, id: str) -> list[model.ParentRow]:  # noqa: A002
+    """What a task waits for, or waited for, in the order it was asked for. Raises Refusal NO_SUCH_TASK."""
+    seq, _ = rows.seq_and_state(db, id)
+    return parents.of(db, seq=seq)
 
 
 def final_among(db: Db, *, ids: Sequence[str], with_payload: bool) -> list[model.TaskRow]:
@@ -115,8 +127,19 @@ def counts(db: Db) -> dict[str, int]:
     return {state.value: found.get(state, 0) for state in TaskState}
 
 
-def modify(db: Db, *, id: str, patch: model.Patch, now_us: int) -> model.TaskRow:  # noqa: A002
-    """Change a task that has not started. Raises Refusal NO_SUCH_TASK, or WRONG_STATE saying what is possible."""
+def modify(
+    db: Db,
+    *,
+    id: str,  # noqa: A002
+    patch: model.Patch,
+    now_us: int,
+    children: list[model.Child] | None = None,
+) -> model.TaskRow:
+    """Change a task that has not started. One that is to wait in vain is skipped; what that changes goes to `children`.
+
+    Raises Refusal NO_SUCH_TASK, also for what it is to wait for, WRONG_STATE saying what is possible, BAD_VALUE for one
+    that is named twice, or CYCLE.
+    """
     seq, state = rows.seq_and_state(db, id)
     task = rows.task(db, seq, with_payload=False)
     if (move := _move(task.state, patch, now_us)) is not None:
@@ -125,6 +148,10 @@ def modify(db: Db, *, id: str, patch: model.Patch, now_us: int) -> model.TaskRow
         raise wrong_state(id, state, "changed")
     if patch.payload is not None:
         _replace_payload(db, seq, patch.payload)
+    if patch.dependencies is not None:
+        changed = _wait_for_others(db, rows.task(db, seq, with_payload=False), patch.dependencies, now_us)
+        if children is not None:
+            children[:] = changed
     return rows.task(db, seq)
 
 
@@ -147,8 +174,13 @@ def release(db: Db, *, id: str, now_us: int) -> model.TaskRow:  # noqa: A002
 
 
 def delete(db: Db, *, id: str, now_us: int) -> model.Deleted:  # noqa: A002
-    """Remove a task that is not running, with its attempts. Raises Refusal NO_SUCH_TASK or WRONG_STATE."""
+    """Remove a task that is not running, with its attempts.
+
+    Raises Refusal NO_SUCH_TASK, or WRONG_STATE, also while one that has not ended waits for it or takes its result.
+    """
     seq, state = rows.seq_and_state(db, id)
+    for child in db.all("child_in_need", seq=seq):
+        raise _in_need(id, child["id"])
     attempt_ids = [row["id"] for row in db.all("attempt_ids_of_task", seq=seq)]
     db.run("date_tasks", seqs=json.dumps([seq]), now_us=now_us)
     if not db.run("delete_task", seq=seq):
@@ -168,7 +200,8 @@ def cancel(db: Db, *, id: str, now_us: int, grace_us: int | None = None) -> mode
         raise wrong_state(id, state, "cancelled")
     row = rows.task(db, seq)
     if row.attempt_id is None:
-        return model.Cancelled(row=row, attempt_id=None, executor=None, grace_us=row.grace_us)
+        children = settle(db, seqs=[seq], now_us=now_us)
+        return model.Cancelled(row=row, attempt_id=None, executor=None, grace_us=row.grace_us, children=children)
     db.run("stop_attempt", attempt_id=row.attempt_id)
     executor = rows.attempts(db, seq)[-1].executor
     return model.Cancelled(row=row, attempt_id=row.attempt_id, executor=executor, grace_us=row.grace_us)
@@ -218,6 +251,45 @@ def _move(state: str, patch: model.Patch, now_us: int) -> str | None:
     if wanted == TaskState.SCHEDULED and state in (TaskState.SCHEDULED, TaskState.READY):
         return "defer_task"
     return None
+
+
+def _wait_for_others(
+    db: Db, task: model.TaskRow, dependencies: Sequence[model.Dependency], now_us: int
+) -> tuple[model.Child, ...]:
+    """Let a task wait for these and no others: what that changed for those that wait for it."""
+    if task.state == TaskState.RETRYING:
+        raise Refusal(
+            RefusalReason.WRONG_STATE,
+            f"task {task.id} has been tried and cannot be made to wait for others",
+            "cancel it, and submit it anew",
+        )
+    places = parents.places(db, [str(each.task) for each in dependencies])
+    waits = parents.find(f"task {task.id}", dependencies, lambda name: places[str(name)])
+    parents.check_no_cycle(db, seq=task.seq, id=task.id, waits=waits)
+    weighed = parents.weigh(waits, {place.seq: place.state for place in places.values()})
+    db.run("drop_dependencies", seq=task.seq)
+    db.many("insert_dependency", weighed.rows(task.seq))
+    return _place(db, task, weighed, now_us)
+
+
+def _place(db: Db, task: model.TaskRow, waits: parents.Waits, now_us: int) -> tuple[model.Child, ...]:
+    """Move a task to where what it waits for lets it be."""
+    left = len(waits.met) - waits.met.count(True)
+    if task.state == TaskState.HELD:
+        db.run("recount_held", seq=task.seq, waits_for=left)
+    elif left:
+        db.run("block_task", seq=task.seq, waits_for=left, now_us=now_us)
+    else:
+        db.run("unblock_task", seq=task.seq, now_us=now_us)
+    return skip(db, seq=task.seq, message=waits.message, now_us=now_us) if waits.message else ()
+
+
+def _in_need(task_id: str, child: str) -> Refusal:
+    return Refusal(
+        RefusalReason.WRONG_STATE,
+        f"task {task_id} cannot be deleted: task {child}, which has not ended, waits for it or takes its result",
+        f"`tsched cancel {child}` ends that one",
+    )
 
 
 def _replace_payload(db: Db, seq: int, plain: bytes) -> None:

@@ -1,11 +1,12 @@
 -- Claims: from ready to an executor, and what becomes of it there. The fence of every write is the attempt's id.
 -- What is told of many attempts comes as rows of VALUES. `+` keeps the index of a state out of it: one is found by its key.
 
--- first_ready: the first ready tasks of a queue, in their order, with what is needed to run them
+-- first_ready: the first ready tasks of a lane, in their order, with what is needed to run them
 SELECT t.seq, t.id AS task_id, t.attempt + 1 AS number, t.queue, t.timeout_us, t.grace_us, t.due_at_us,
-    t.scheduled_for_us, t.profile, t.output_cap_bytes, p.revision, p.sealed
+    t.scheduled_for_us, t.profile, t.output_cap_bytes, t.kind, t.shared, t.max_attempts, p.revision, p.sealed,
+    EXISTS (SELECT 1 FROM dependencies AS d WHERE d.task = t.seq AND d.wants_result = 1) AS wants_results
 FROM tasks AS t INDEXED BY tasks_ready LEFT JOIN payloads AS p ON p.task = t.seq
-WHERE t.state = 'ready' AND t.queue = :queue ORDER BY t.priority DESC, t.due_at_us, t.seq LIMIT :limit
+WHERE t.state = 'ready' AND t.shared = :shared AND t.queue = :queue ORDER BY t.priority DESC, t.due_at_us, t.seq LIMIT :limit
 
 -- claim_attempts: an attempt for each of some ready tasks, in the given order
 -- from: new
@@ -30,22 +31,27 @@ UPDATE sqlite_sequence SET seq = :newest WHERE name = 'attempts' AND seq < :newe
 INSERT INTO sqlite_sequence (name, seq) SELECT 'attempts', :newest
 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'attempts')
 
--- ready_count: how many tasks of a queue are ready, counted no further than a limit
+-- ready_count: how many tasks of a lane are ready, counted no further than a limit
 SELECT count(*) AS ready FROM (
-    SELECT 1 FROM tasks INDEXED BY tasks_ready WHERE state = 'ready' AND queue = :queue LIMIT :limit
+    SELECT 1 FROM tasks INDEXED BY tasks_ready
+    WHERE state = 'ready' AND shared = :shared AND queue = :queue LIMIT :limit
 )
 
--- queues_with_ready: the queues that have something to give, one step of the index each
-WITH RECURSIVE lane (queue) AS (
-    SELECT (SELECT queue FROM tasks INDEXED BY tasks_ready WHERE state = 'ready' ORDER BY queue LIMIT 1)
-    UNION ALL
-    SELECT (
+-- queues_with_ready: the lanes that have something to give, one step of the index each
+WITH RECURSIVE lane (shared, queue) AS (
+    SELECT kind.shared, (
         SELECT queue FROM tasks INDEXED BY tasks_ready
-        WHERE state = 'ready' AND queue > lane.queue ORDER BY queue LIMIT 1
+        WHERE state = 'ready' AND tasks.shared = kind.shared ORDER BY queue LIMIT 1
+    )
+    FROM (SELECT 0 AS shared UNION ALL SELECT 1) AS kind
+    UNION ALL
+    SELECT lane.shared, (
+        SELECT queue FROM tasks INDEXED BY tasks_ready
+        WHERE state = 'ready' AND tasks.shared = lane.shared AND queue > lane.queue ORDER BY queue LIMIT 1
     )
     FROM lane WHERE lane.queue IS NOT NULL
 )
-SELECT queue FROM lane WHERE queue IS NOT NULL
+SELECT queue, shared FROM lane WHERE queue IS NOT NULL
 
 -- start_claimed: an attempt has started
 -- from: claimed
@@ -67,6 +73,13 @@ WHERE id = :attempt_id AND executor = :executor AND state = 'stopping' AND start
 UPDATE attempts SET paused_at_us = :paused_at_us, paused_us = :paused_us
 WHERE id = :attempt_id AND executor = :executor AND finished_at_us IS NULL AND started_at_us IS NOT NULL
 
+-- note_progress: how far an attempt says that it is
+INSERT INTO progress (attempt_id, at_us, done, total, text)
+SELECT id, :at_us, :done, :total, :text FROM attempts
+WHERE id = :attempt_id AND executor = :executor AND finished_at_us IS NULL
+ON CONFLICT (attempt_id) DO UPDATE
+SET at_us = excluded.at_us, done = excluded.done, total = excluded.total, text = excluded.text
+
 -- stop_attempt: an attempt is to end
 -- from: claimed running
 -- to: stopping
@@ -74,8 +87,16 @@ UPDATE attempts SET state = 'stopping' WHERE id = :attempt_id AND state IN ('cla
 
 -- live_among: those of the given attempts that have not ended
 SELECT a.id, a.task AS seq, a.number, t.id AS task_id, a.state, a.executor, a.started_at_us, t.on_lost, t.queue,
-    t.due_at_us, t.cancel_requested_at_us,
-    (SELECT count(*) FROM attempts AS l WHERE l.task = a.task AND l.state = 'lost') AS lost_before
+    t.due_at_us, t.cancel_requested_at_us, t.shared, t.max_attempts, t.retry_delay_us,
+    CASE WHEN a.number > 1
+        THEN (SELECT count(*) FROM attempts AS l WHERE l.task = a.task AND l.state = 'lost')
+        ELSE 0 END AS lost_before,
+    CASE WHEN a.number > 1
+        THEN (
+            SELECT count(*) FROM attempts AS l
+            WHERE l.task = a.task AND (l.state = 'failed' OR l.state = 'timed_out') AND l.reason <> 'snoozed'
+        )
+        ELSE 0 END AS failed_before
 FROM attempts AS a JOIN tasks AS t ON t.seq = a.task AND t.attempt_id = a.id
 WHERE a.id IN (SELECT value FROM json_each(:attempt_ids)) AND a.finished_at_us IS NULL
 ORDER BY a.id
@@ -129,7 +150,15 @@ WITH told (seq, attempt_id, now_us) AS (VALUES (:seq, :attempt_id, :now_us))
 UPDATE tasks SET state = 'cancelled', finished_at_us = told.now_us, attempt_id = NULL
 FROM told WHERE tasks.seq = told.seq AND +tasks.state = 'running' AND +tasks.attempt_id = told.attempt_id
 
--- stop_lost_task: its attempt was lost while it was being ended on request
+-- retry_task: its attempt failed, and it is to be tried again after a while; perhaps without counting this one
+-- from: running
+-- to: retrying
+WITH told (seq, attempt_id, now_us, due_at_us, more) AS (VALUES (:seq, :attempt_id, :now_us, :due_at_us, :more))
+UPDATE tasks SET state = 'retrying', due_at_us = told.due_at_us, changed_at_us = told.now_us, attempt_id = NULL,
+    max_attempts = max_attempts + told.more
+FROM told WHERE tasks.seq = told.seq AND +tasks.state = 'running' AND +tasks.attempt_id = told.attempt_id
+
+-- stop_unfinished_task: it was to be ended on request; its attempt was lost, or asked to be tried again
 -- from: running
 -- to: cancelled
 UPDATE tasks SET state = 'cancelled', finished_at_us = :now_us, attempt_id = NULL, reason = 'cancelled'

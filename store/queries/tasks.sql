@@ -14,13 +14,15 @@ SELECT seq, id, key, content, state, due_at_us FROM tasks WHERE id IN (SELECT va
 
 -- insert_task: a new task
 -- from: new
--- to: ready scheduled held
+-- to: ready scheduled held blocked skipped
 INSERT INTO tasks (
     seq, id, key, content, name, kind, queue, priority, state, created_at_us, changed_at_us, due_at_us, max_attempts,
-    timeout_us, grace_us, on_lost, profile, output_cap_bytes, retry_of
+    timeout_us, grace_us, on_lost, profile, output_cap_bytes, retry_of, shared, retry_delay_us, waits_for, finished_at_us,
+    reason, message
 ) VALUES (
     :seq, :id, :key, :content, :name, :kind, :queue, :priority, :state, :created_at_us, :created_at_us, :due_at_us,
-    :max_attempts, :timeout_us, :grace_us, :on_lost, :profile, :output_cap_bytes, :retry_of
+    :max_attempts, :timeout_us, :grace_us, :on_lost, :profile, :output_cap_bytes, :retry_of, :shared, :retry_delay_us,
+    :waits_for, :finished_at_us, :reason, :message
 )
 
 -- insert_payload: what a new task is to run
@@ -31,9 +33,11 @@ SELECT
     t.seq, t.id, t.name, t.kind, t.queue, t.priority, t.state, t.created_at_us, t.due_at_us, t.finished_at_us,
     t.attempt, t.attempt_id, t.max_attempts, t.timeout_us, t.grace_us, t.on_lost, t.profile, t.output_cap_bytes,
     t.cancel_requested_at_us, t.reason, t.message, t.schedule, t.scheduled_for_us, t.retry_of,
+    t.shared, t.retry_delay_us, t.waits_for,
     a.id AS newest_id, a.started_at_us, a.paused_at_us, a.exit_code, a.signal, a.started_at_us - a.due_at_us AS lateness_us,
-    a.reason AS attempt_reason, a.message AS attempt_message
+    a.reason AS attempt_reason, a.message AS attempt_message, p.at_us, p.done, p.total, p.text
 FROM tasks AS t LEFT JOIN attempts AS a ON a.task = t.seq AND a.number = t.attempt
+LEFT JOIN progress AS p ON p.attempt_id = a.id
 WHERE t.seq IN (SELECT value FROM json_each(:seqs))
 
 -- payloads_of: what tasks are to run, sealed
@@ -110,10 +114,11 @@ WHERE seq = :seq AND state IN ('scheduled', 'ready')
 UPDATE tasks SET state = 'held', changed_at_us = :now_us
 WHERE seq = :seq AND state IN ('scheduled', 'blocked', 'ready', 'retrying', 'held')
 
--- release_task: a person let it go: at once when it is due, otherwise at its time
+-- release_task: a person let it go: at once when it is due, otherwise at its time, or after those it waits for
 -- from: held
--- to: ready scheduled retrying
+-- to: ready scheduled retrying blocked
 UPDATE tasks SET changed_at_us = :now_us, state = CASE
+    WHEN waits_for > 0 THEN 'blocked'
     WHEN due_at_us <= :now_us THEN 'ready'
     WHEN attempt > 0 THEN 'retrying'
     ELSE 'scheduled' END

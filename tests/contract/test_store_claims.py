@@ -40,6 +40,9 @@ def test_a_claim_hands_over_all_that_is_needed_to_run(keep: Keep, executor: str)
         scheduled_for_us=None,
         profile="low",
         output_cap_bytes=9,
+        kind="command",
+        shared=False,
+        max_attempts=1,
     )
     row = keep.get(task_id)
     assert (row.state, row.attempt, row.attempt_id) == ("running", 1, claimed.attempt_id)
@@ -86,7 +89,7 @@ def test_queues_with_something_to_give_are_named_in_order(keep: Keep, executor: 
     keep.submit(*(keep.draft(queue=queue) for queue in ("b", "a", "c", "a")))
     keep.task(queue="later", state="scheduled")
     keep.claim(executor, queue="b")
-    assert keep.ask(claims.queues_with_ready) == ["a", "c"]
+    assert keep.ask(claims.queues_with_ready) == [("a", False), ("c", False)]
 
 
 @pytest.mark.parametrize("state", ["gone", "unknown"])

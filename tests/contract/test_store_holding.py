@@ -128,9 +128,10 @@ def test_what_is_not_held_cannot_be_released(keep: Keep, executor: str, state: s
 def test_a_retry_is_a_new_task_that_does_the_same(keep: Keep, executor: str) -> None:
     values = {
         "id": "mine", "name": "nightly", "queue": "default", "priority": 3, "payload": b"the command", "grace_us": 7,
-        "timeout_us": 8, "on_lost": "hold", "profile": "small", "output_cap_bytes": 99, "max_attempts": 2, "kind": "command",
+        "timeout_us": 8, "on_lost": "hold", "profile": "small", "output_cap_bytes": 99, "max_attempts": 2, "kind": "function",
+        "shared": True, "retry_delay_us": 5,
     }  # fmt: skip
-    old = keep.get(ended(keep, executor, **values))
+    old = keep.get(ended(keep, executor, "cancelled", **values))
     keep.clock.advance(5)
     made = retry(keep, old.id)
     new = keep.get(made.id)
@@ -140,7 +141,7 @@ def test_a_retry_is_a_new_task_that_does_the_same(keep: Keep, executor: str) -> 
         name: value for name, value in values.items() if name != "id"
     }
     assert keep.get(old.id) == old
-    assert [one.payload for one in keep.claim(executor)] == [b"the command"]
+    assert [one.payload for one in keep.claim(executor, shared=True)] == [b"the command"]
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "timed_out", "cancelled"])

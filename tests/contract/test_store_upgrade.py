@@ -141,4 +141,7 @@ def a_claim(live: model.LiveAttempt) -> model.Claimed:
         scheduled_for_us=None,
         profile="default",
         output_cap_bytes=0,
+        kind="command",
+        shared=False,
+        max_attempts=1,
     )

@@ -100,8 +100,10 @@ class Keep:
         self.do(executors.register, row=row)
         return row.id
 
-    def claim(self, executor: str, limit: int = 1, queue: str = "default") -> list[model.Claimed]:
-        return self.do(claims.claim, executor=executor, queue=queue, limit=limit, now_us=self.clock.us)
+    def claim(
+        self, executor: str, limit: int = 1, queue: str = "default", *, shared: bool = False
+    ) -> list[model.Claimed]:
+        return self.do(claims.claim, executor=executor, queue=queue, limit=limit, now_us=self.clock.us, shared=shared)
 
     def start(self, executor: str, *claimed: model.Claimed) -> None:
         self.do(claims.started, reports=[start_report(executor, one, self.clock.us) for one in claimed])
@@ -117,7 +119,7 @@ class Keep:
     def running(self, executor: str, **values: Any) -> model.Claimed:
         """A task that has started; its attempt."""
         self.task(**values)
-        (claimed,) = self.claim(executor, queue=values.get("queue", "default"))
+        (claimed,) = self.claim(executor, queue=values.get("queue", "default"), shared=values.get("shared", False))
         self.start(executor, claimed)
         return claimed
 

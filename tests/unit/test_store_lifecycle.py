@@ -73,6 +73,11 @@ VALUES: dict[str, Any] = {
     "output_cap_bytes": 0,
     "retry_of": None,
     "paused_us": 0,
+    "shared": False,
+    "retry_delay_us": 1,
+    "waits_for": 1,
+    "more": 0,
+    "parents": "[2]",
 }
 
 
@@ -119,6 +124,8 @@ def test_a_task_statement_changes_the_states_it_names_and_no_other(
     connection: sqlite3.Connection, statement: Statement, state: TaskState
 ) -> None:
     plant(connection, task=state, attempt=AttemptState.CLAIMED)
+    if statement.name == "unblock_tasks":
+        connection.execute("INSERT INTO dependencies VALUES (1, 0, 2, 'two', 'ok', 0, 1)")
     if statement.name == "stop_unstarted_task":
         connection.execute("UPDATE tasks SET cancel_requested_at_us = 30 WHERE state = 'running'")
     run(connection, statement)
@@ -145,9 +152,20 @@ def test_an_attempt_statement_changes_the_states_it_names_and_no_other(
     assert after == (target if state in statement.before else state)
 
 
-@pytest.mark.parametrize("state", ["ready", "scheduled", "held"])
-def test_a_new_task_is_ready_scheduled_or_held(connection: sqlite3.Connection, state: str) -> None:
-    run(connection, sql.load()["insert_task"], state=state)
+@pytest.mark.parametrize(
+    ("state", "values"),
+    [
+        ("ready", {"waits_for": 0}),
+        ("scheduled", {"waits_for": 0}),
+        ("held", {}),
+        ("blocked", {}),
+        ("skipped", {"finished_at_us": 5, "reason": "dependency"}),
+    ],
+)
+def test_a_new_task_waits_or_was_never_to_run(
+    connection: sqlite3.Connection, state: str, values: dict[str, Any]
+) -> None:
+    run(connection, sql.load()["insert_task"], **{"finished_at_us": None, "reason": None, **values}, state=state)
     assert state_of(connection, "tasks") == state
 
 
@@ -189,6 +207,13 @@ def test_the_schema_itself_lets_no_finished_task_change(
         "scheduled_for_us = 5",
         "due_at_us = 'soon'",
         "state = 'failed', finished_at_us = 9, attempt_id = 1",
+        "state = 'blocked'",
+        "waits_for = 1",
+        "waits_for = -1",
+        "state = 'held', waits_for = -1",
+        "state = 'scheduled', waits_for = 1",
+        "shared = 2",
+        "retry_delay_us = -1",
     ],
 )
 def test_the_schema_refuses_an_illegal_task(connection: sqlite3.Connection, change: str) -> None:
@@ -271,14 +296,20 @@ INSERT_ATTEMPT = (
 def plant(connection: sqlite3.Connection, *, task: TaskState, attempt: AttemptState | None) -> None:
     """A task, number 1, in a state, with one attempt, id 1, in another."""
     finished = 9 if task in FINAL_TASK_STATES else None
-    columns = {**VALUES, "id": "one", "queue": "q", "state": "held"}
+    columns = {**VALUES, "id": "one", "queue": "q", "state": "held", "finished_at_us": None, "reason": None}
     run(connection, sql.load()["insert_task"], **columns)
     if attempt is not None:
         started = 5 if attempt is AttemptState.RUNNING else None
         connection.execute(INSERT_ATTEMPT, (attempt, started, 9 if attempt in FINAL_ATTEMPT_STATES else None))
     connection.execute(
-        "UPDATE tasks SET state = ?, finished_at_us = ?, attempt = ?, attempt_id = ?",
-        (task, finished, 0 if attempt is None and finished is None else 1, 1 if task is TaskState.RUNNING else None),
+        "UPDATE tasks SET state = ?, finished_at_us = ?, attempt = ?, attempt_id = ?, waits_for = ?",
+        (
+            task,
+            finished,
+            0 if attempt is None and finished is None else 1,
+            1 if task is TaskState.RUNNING else None,
+            1 if task in (TaskState.BLOCKED, TaskState.HELD) else 0,
+        ),
     )
 
 
