@@ -29,6 +29,11 @@ _SCALARS: dict[str, Callable[[], Anything]] = {
         wrappers.BytesValue,
     )
 }
+# A number of more bits than its type has would be cut short without a word.
+_WIDER: dict[str, Callable[[], Anything]] = {
+    f"{PREFIX}google.protobuf.Int32Value": wrappers.Int64Value,
+    f"{PREFIX}google.protobuf.UInt32Value": wrappers.UInt64Value,
+}
 LIST = f"{PREFIX}taskscheduler.ListValue"
 MAP = f"{PREFIX}taskscheduler.MapValue"
 TYPE_URLS = (*_SCALARS, LIST, MAP)
@@ -47,7 +52,9 @@ def from_any(packed: Any, where: str = "", depth: int = 0) -> Plain:
     if not packed.type_url and not packed.value:
         return None
     if packed.type_url in _SCALARS:
-        return _parsed(_SCALARS[packed.type_url](), packed, where).value
+        value = _parsed(_SCALARS[packed.type_url](), packed, where).value
+        _check_range(value, packed, where)
+        return value
     if packed.type_url not in (LIST, MAP):
         raise NotPlainError(f"{_at(where)}no such type: {packed.type_url[:100]!r}")
     if depth >= DEPTH_LIMIT:
@@ -81,6 +88,12 @@ def _parsed(message: Anything, packed: Any, where: str) -> Anything:
     except DecodeError:
         raise NotPlainError(f"{_at(where)}this is no {packed.type_url.removeprefix(PREFIX)}") from None
     return message
+
+
+def _check_range(value: Plain, packed: Any, where: str) -> None:
+    wider = _WIDER.get(packed.type_url)
+    if wider is not None and (whole := _parsed(wider(), packed, where).value) != value:
+        raise NotPlainError(f"{_at(where)}{whole} is no {packed.type_url.removeprefix(PREFIX)}: out of range")
 
 
 def _at(where: str) -> str:
