@@ -210,10 +210,11 @@ def signatures(draw):
 
 
 @given(signatures(), st.lists(plain, max_size=4), st.dictionaries(names, plain, max_size=3))
-def test_it_takes_exactly_the_calls_that_python_binds(signature, args, kwargs):
+def test_it_takes_exactly_the_calls_that_python_takes(signature, args, kwargs):
     checked = params(signature)
+    function = eval(f"lambda {str(signature)[1:-1]}: None")
     try:
-        signature.bind(*args, **kwargs)
+        function(*args, **kwargs)
     except TypeError:
         refusal(checked, call(*args, **kwargs))
     else:
