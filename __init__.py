@@ -7,28 +7,57 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as typing's; that module costs more than everything here
 if TYPE_CHECKING:
+    from .client.async_client import AsyncClient
+    from .client.client import Client
     from .client.context import Context, current
+    from .client.default import configure
+    from .client.failures import TaskFailed, TimeoutError, TschedError  # noqa: A004 - it is one
     from .client.flow import Cancel, Cancelled, Retry, Snooze
+    from .client.handles import AsyncHandle, Handle
     from .client.registry import Task, task
+    from .client.workflow_handles import AsyncWorkflow, Workflow
+    from .client.workflows import Signature, chain, chord, group, result_of
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncClient",
+    "AsyncHandle",
+    "AsyncWorkflow",
     "Cancel",
     "Cancelled",
+    "Client",
     "Context",
+    "Handle",
     "Retry",
+    "Signature",
     "Snooze",
     "Task",
+    "TaskFailed",
+    "TimeoutError",
+    "TschedError",
+    "Workflow",
     "__version__",
+    "chain",
+    "chord",
+    "configure",
     "current",
+    "group",
+    "result_of",
     "task",
 ]
 
 _HOMES = {
+    "async_client": ("AsyncClient",),
+    "client": ("Client",),
     "context": ("Context", "current"),
+    "default": ("configure",),
+    "failures": ("TaskFailed", "TimeoutError", "TschedError"),
     "flow": ("Cancel", "Cancelled", "Retry", "Snooze"),
+    "handles": ("AsyncHandle", "Handle"),
     "registry": ("Task", "task"),
+    "workflow_handles": ("AsyncWorkflow", "Workflow"),
+    "workflows": ("Signature", "chain", "chord", "group", "result_of"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

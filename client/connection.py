@@ -186,8 +186,9 @@ class Connection:
         timeout_s = None if timeout_us is None else timeout_us / SECOND_US
         try:
             for batch in self._stream(self._tasks.Wait, request, timeout_s=timeout_s):
-                for each in batch.progress if on_progress else ():
-                    on_progress(each)
+                if on_progress is not None:
+                    for each in batch.progress:
+                        on_progress(each)
                 yield from batch.tasks
         except Refusal as refusal:
             if isinstance(refusal.__cause__, grpc.RpcError) and timed_out(refusal.__cause__):

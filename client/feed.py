@@ -23,7 +23,7 @@ def follow_events(
     while True:
         try:
             for batch in client.events(rest):
-                _go_on_behind(rest, batch)
+                go_on_behind(rest, batch)
                 yield batch
         except Refusal as refusal:
             if not (broken(refusal) and request.follow):
@@ -34,6 +34,7 @@ def follow_events(
             return
 
 
-def _go_on_behind(rest: api.EventsRequest, batch: api.EventBatch) -> None:
+def go_on_behind(rest: api.EventsRequest, batch: api.EventBatch) -> None:
+    """Let a request ask for what comes after this."""
     rest.after = max([rest.after, batch.cursor, *(event.cursor for event in batch.events)])
     rest.only_new = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
 
 from .flow import seconds_of
 
@@ -66,7 +66,7 @@ class Task(Generic[P, R]):
     def __init__(self, function: Callable[..., Any], name: str | None, chosen: Chosen) -> None:
         """Raises TypeError for what cannot be a task: a generator, or no function."""
         self.is_async = _is_async(function)
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(cast("Callable[..., Any]", self), function)
         self.function = function
         self.given_name = name
         self.name = name or f"{module_name(function)}.{function.__qualname__}"
@@ -131,7 +131,7 @@ class Decorator:
         self._chosen = chosen
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
     def __call__(self, function: Callable[..., Any], /) -> Task[..., Any]:
@@ -141,7 +141,7 @@ class Decorator:
 
 
 @overload
-def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]
 @overload
 def task(function: Callable[P, R], /) -> SyncTask[P, R]: ...
 @overload

@@ -1,0 +1,109 @@
+"""The service that `.delay()` goes to: one client for each process, made when it is first needed, replaceable.
+
+First comes what a test has put in place (tsched.testing), then a client that is default within a block, then what
+`configure` said, else the place where the command line would look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
+
+from .place import StrPath
+
+if TYPE_CHECKING:
+    from .async_client import AsyncClient
+    from .client import Client
+
+
+class Place(NamedTuple):
+    """Where the default service is; both None: where the command line would look."""
+
+    socket: StrPath | None = None
+    state_dir: StrPath | None = None
+
+
+class Stand(NamedTuple):
+    """What stands in for a service."""
+
+    client: Client
+    async_client: AsyncClient
+
+
+_place = Place()
+_made: dict[Place, Client] = {}
+_made_async: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Place, AsyncClient]] = WeakKeyDictionary()
+_stands: list[Stand] = []
+_within: ContextVar[Client | None] = ContextVar("tsched_client", default=None)
+_within_async: ContextVar[AsyncClient | None] = ContextVar("tsched_async_client", default=None)
+
+
+def configure(socket: StrPath | None = None, *, state_dir: StrPath | None = None) -> None:
+    """Say where the default service of this process is; with nothing: where the command line would look."""
+    global _place  # noqa: PLW0603 - it is what a process has once
+    _place = Place(socket, state_dir)
+
+
+def client() -> Client:
+    """The default client here. Raises TschedError for a path that is no socket's."""
+    if _stands:
+        return _stands[-1].client
+    return _within.get() or _shared()
+
+
+def async_client() -> AsyncClient:
+    """The default client of this event loop."""
+    if _stands:
+        return _stands[-1].async_client
+    return _within_async.get() or _shared_async()
+
+
+@contextmanager
+def using(client: Client) -> Iterator[None]:
+    """Let this client be the default within the block."""
+    token = _within.set(client)
+    try:
+        yield
+    finally:
+        _within.reset(token)
+
+
+@contextmanager
+def using_async(client: AsyncClient) -> Iterator[None]:
+    """Let this client be the default of async code within the block."""
+    token = _within_async.set(client)
+    try:
+        yield
+    finally:
+        _within_async.reset(token)
+
+
+@contextmanager
+def standing_in(stand: Stand) -> Iterator[None]:
+    """Let this stand in for every default service of the process, in all its threads."""
+    _stands.append(stand)
+    try:
+        yield
+    finally:
+        _stands.remove(stand)
+
+
+def _shared() -> Client:
+    """Two threads that both make one use the same: the connection is made at its first call only."""
+    from .client import Client  # noqa: PLC0415 - it imports this module
+
+    known = _made.get(_place)
+    return known or _made.setdefault(_place, Client(_place.socket, state_dir=_place.state_dir))
+
+
+def _shared_async() -> AsyncClient:
+    from .async_client import AsyncClient  # noqa: PLC0415 - it imports this module
+
+    of_loop = _made_async.setdefault(asyncio.get_running_loop(), {})
+    if _place not in of_loop:
+        of_loop[_place] = AsyncClient(_place.socket, state_dir=_place.state_dir)
+    return of_loop[_place]

@@ -1,0 +1,68 @@
+"""The supervisor as a service: reached when it is first needed, by each process for itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..proto import api_pb2 as api
+from ..proto import presence
+from .connection import Connection
+from .errors import no_supervisor
+from .following import follow_logs, follow_wait
+
+
+class Remote:
+    """A supervisor behind a socket. Threads share its connection; a process that was forked makes one of its own."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+        self._connections: dict[int, Connection] = {}
+
+    @property
+    def connection(self) -> Connection:
+        """This process's. Made without a lock: one that another thread held during a fork would never be free again."""
+        here = os.getpid()
+        if here not in self._connections:
+            check_there(self.socket)
+            made = Connection(self.socket)
+            if self._connections.setdefault(here, made) is not made:
+                made.close()
+        return self._connections[here]
+
+    def close(self) -> None:
+        """End this process's connection; the next call makes another."""
+        connection = self._connections.pop(os.getpid(), None)
+        if connection is not None:
+            connection.close()
+
+    def submit(self, specs: Sequence[api.TaskSpec], *, common: api.TaskSpec | None = None) -> list[api.Submitted]:
+        """Store all of a request, or nothing. Repeated once when the connection breaks, without making doubles."""
+        return self.connection.submit(specs, common=common)
+
+    def get(self, id: str) -> api.Task:  # noqa: A002 - it is called id everywhere
+        """One task."""
+        return self.connection.get(id)
+
+    def ended(self, ids: Sequence[str], timeout_us: int | None) -> Iterator[api.Task]:
+        """Each of these once, as it ends, also over a restart of the supervisor."""
+        return follow_wait(self.connection, ids, timeout_us=timeout_us, on_break=_go_on, outcomes=True, results=True)
+
+    def cancel(self, id: str, grace_us: int | None) -> api.Task:  # noqa: A002
+        """Ask for a task's end."""
+        return self.connection.cancel(id, grace_us=grace_us)
+
+    def logs(self, request: api.LogsRequest) -> Iterator[api.Output]:
+        """Output, also over a restart of the supervisor."""
+        return follow_logs(self.connection, request, on_break=_go_on)
+
+
+def check_there(socket: Path) -> None:
+    """Raises Refusal NO_SUPERVISOR where nobody listens, nor is about to; a connection would take long to say so."""
+    if not presence.accepts(socket) and presence.holder(presence.socket_lock(socket)) is None:
+        raise no_supervisor(socket)
+
+
+def _go_on(_id: str) -> None:
+    """A broken connection is taken up again without a word."""
