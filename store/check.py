@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .store import Lane, Store
 
 PAGE = 1000
+RESULTS_PAGE = 16
+"""Of results, each of which may have some MiB."""
 INVARIANTS = tuple(statement for name, statement in sorted(sql.load().items()) if name.startswith("check_"))
 NOTICES = frozenset({"check_early"})
 DAMAGED = "stop the service, keep a copy of the file, then restore or move it aside"
@@ -58,7 +60,9 @@ def _looks(store: Store) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     for statement in INVARIANTS:
         query = functools.partial(_broken, statement=statement, now_us=now_us)
         yield statement.purpose, functools.partial(_ask, store.tasks_lane, query)
+    yield "no tasks wait for each other", functools.partial(_ask, store.tasks_lane, _rings)
     yield "every payload can be opened", functools.partial(_paged, store, _closed_payloads)
+    yield "every result can be opened", functools.partial(_paged, store, _closed_results)
     yield "output is as long as its attempts say", functools.partial(_paged, store, _short_outputs)
     yield "output belongs to attempts", functools.partial(_paged, store, _orphans)
 
@@ -121,16 +125,38 @@ def _paged(store: Store, look: Callable[[Store, int], tuple[list[Finding], int |
     return findings
 
 
+def _rings(db: Db) -> list[Finding]:
+    """What would still wait when everything that waits for no other task had ended."""
+    waiting = {row["seq"]: (row["id"], row["waits_for"]) for row in db.all("waiting_tasks")}
+    left = {seq: many for seq, (_, many) in waiting.items()}
+    ending = [row["seq"] for row in db.all("waited_for_now")]
+    while ending:
+        freed = db.all("freed_by", seqs=json.dumps(ending))
+        for row in freed:
+            left[row["task"]] = left.get(row["task"], row["ended"]) - row["ended"]
+        ending = [row["task"] for row in freed if left[row["task"]] == 0]
+    stuck = [waiting[seq][0] for seq, many in left.items() if many > 0]
+    return [_problem(f"task {name}", "waits, over others, for itself", INCONSISTENT) for name in stuck[:PAGE]]
+
+
 def _closed_payloads(store: Store, after: int) -> tuple[list[Finding], int | None]:
     page = store.read(lambda db: db.all("sealed_payloads_after", after=after, limit=PAGE)).result()
-    closed = [row["id"] for row in page if not _opens(store.cipher, row)]
+    closed = [row["id"] for row in page if not _opens(store.cipher, row, "payloads")]
     hint = "it will not be run; delete it and submit it again"
     return [_problem(f"task {name}", "what it is to run is damaged", hint) for name in closed], _next(page, "task")
 
 
-def _opens(cipher: Cipher, row: sqlite3.Row) -> bool:
+def _closed_results(store: Store, after: int) -> tuple[list[Finding], int | None]:
+    page = store.read(lambda db: db.all("sealed_results_after", after=after, limit=RESULTS_PAGE)).result()
+    closed = [row["id"] for row in page if not _opens(store.cipher, row, "results")]
+    hint = "run it again if you need it"
+    next_ = int(page[-1]["task"]) if len(page) == RESULTS_PAGE else None
+    return [_problem(f"task {name}", "what it returned is damaged", hint) for name in closed], next_
+
+
+def _opens(cipher: Cipher, row: sqlite3.Row, table: str) -> bool:
     try:
-        cipher.open(row["sealed"], table="payloads", row=row["task"], column="sealed", revision=row["revision"])
+        cipher.open(row["sealed"], table=table, row=row["task"], column="sealed", revision=row["revision"])
     except CorruptRecord:
         return False
     return True

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .db import Db
 
 __all__ = [
+    "ahead_of",
     "claim",
     "finished",
     "live_attempts",
@@ -91,6 +92,13 @@ def ready_count(db: Db, *, queue: str, limit: int, shared: bool = False) -> int:
     """How many tasks of a lane are ready, counted no further than `limit` (supervisor/desk.py shares them out)."""
     (row,) = db.all("ready_count", queue=queue, shared=shared, limit=limit)
     return int(row["ready"])
+
+
+def ahead_of(db: Db, *, row: model.TaskRow, limit: int) -> int:
+    """How many ready tasks of its lane are given out before one that is ready, counted no further than `limit`."""
+    place = {"priority": row.priority, "due_at_us": row.due_at_us, "seq": row.seq}
+    (found,) = db.all("ahead_of", shared=row.shared, queue=row.queue, limit=limit, **place)
+    return int(found["ahead"])
 
 
 def queues_with_ready(db: Db) -> list[tuple[str, bool]]:
@@ -172,7 +180,9 @@ def live_attempts(db: Db, *, executor: str) -> list[model.LiveAttempt]:
     return [
         model.LiveAttempt(
             attempt_id=row["id"],
+            number=row["number"],
             task_id=row["task_id"],
+            shared=bool(row["shared"]),
             state=row["state"],
             grace_us=row["grace_us"],
             cancel=row["cancel_requested_at_us"] is not None,

@@ -330,7 +330,9 @@ class LiveAttempt:
     """An attempt an executor holds; `cancel`: it is to be ended."""
 
     attempt_id: int
+    number: int
     task_id: str
+    shared: bool
     state: str
     grace_us: int
     cancel: bool

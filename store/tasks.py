@@ -41,6 +41,7 @@ __all__ = [
     "result",
     "results_among",
     "retry",
+    "running_among",
     "submit",
 ]
 
@@ -84,6 +85,13 @@ def final_among(db: Db, *, ids: Sequence[str], with_payload: bool) -> list[model
         rows.seq_and_state(db, missing)
     final = [found[each]["seq"] for each in ids if TaskState(found[each]["state"]).final]
     return rows.tasks(db, final, with_payload=with_payload) if final else []
+
+
+def running_among(db: Db, *, ids: Sequence[str]) -> list[model.TaskRow]:
+    """Those of the tasks that run, without what they run. Those that are gone are passed over."""
+    found = db.all("states_of", ids=json.dumps(ids))
+    running = [row["seq"] for row in found if row["state"] == TaskState.RUNNING]
+    return rows.tasks(db, running, with_payload=False) if running else []
 
 
 def payload(db: Db, *, id: str) -> bytes:  # noqa: A002

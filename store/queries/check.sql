@@ -90,6 +90,36 @@ WHERE top > newest
 SELECT 'attempt ' || id AS object, 'stands still and is ' || state AS message
 FROM attempts WHERE paused_at_us IS NOT NULL AND (finished_at_us IS NOT NULL OR started_at_us IS NULL)
 
+-- check_waits: what waits for others counts those that have not ended
+SELECT 'task ' || t.id AS object, 'counts ' || t.waits_for || ' tasks to wait for, there are ' || count(d.task) AS message
+FROM tasks AS t LEFT JOIN dependencies AS d ON d.task = t.seq AND d.met IS NULL
+WHERE t.finished_at_us IS NULL GROUP BY t.seq HAVING t.waits_for <> count(d.task)
+
+-- check_blocked: nothing waits for a task that has ended or is gone
+SELECT 'task ' || c.id AS object,
+    'waits for task ' || d.parent_id || ', which ' || ifnull('has ended (' || p.state || ')', 'is gone') AS message
+FROM dependencies AS d JOIN tasks AS c ON c.seq = d.task LEFT JOIN tasks AS p ON p.seq = d.parent
+WHERE d.met IS NULL AND c.finished_at_us IS NULL AND (p.seq IS NULL OR p.finished_at_us IS NOT NULL)
+
+-- check_vain: nothing waits for what cannot come true, and only for that a task is skipped
+SELECT 'task ' || c.id AS object, 'is ' || c.state || ', task ' || d.parent_id || ' ended otherwise than it asks' AS message
+FROM dependencies AS d JOIN tasks AS c ON c.seq = d.task WHERE d.met = 0 AND c.finished_at_us IS NULL
+UNION ALL
+SELECT 'task ' || t.id, 'is skipped, all that it waited for ended as it asks'
+FROM tasks AS t WHERE t.state = 'skipped' AND NOT EXISTS (SELECT 1 FROM dependencies AS d WHERE d.task = t.seq AND d.met = 0)
+
+-- check_met: what is noted of a task that others waited for is how it ended
+SELECT 'task ' || c.id AS object, 'has a wrong note of how task ' || d.parent_id || ' ended (' || p.state || ')' AS message
+FROM dependencies AS d JOIN tasks AS c ON c.seq = d.task JOIN tasks AS p ON p.seq = d.parent
+WHERE d.met IS NOT NULL AND (p.finished_at_us IS NULL OR d.met <> CASE d.condition
+    WHEN 'any' THEN 1 WHEN 'ok' THEN p.state = 'succeeded' ELSE p.state <> 'succeeded' END)
+
+-- check_results: what is kept as a result was returned by a function that succeeded
+SELECT 'task ' || t.id AS object, 'is a ' || t.kind || ' that ' || t.state || ', and has a result' AS message
+FROM results AS r JOIN tasks AS t ON t.seq = r.task
+LEFT JOIN attempts AS a ON a.id = r.attempt_id AND a.task = t.seq AND a.number = t.attempt
+WHERE t.kind <> 'function' OR t.state <> 'succeeded' OR a.id IS NULL
+
 -- check_early: no task is ready before its time
 SELECT 'task ' || id AS object, 'is ready and due later; the clock was set back' AS message
 FROM tasks WHERE state = 'ready' AND due_at_us > :now_us
@@ -97,6 +127,21 @@ FROM tasks WHERE state = 'ready' AND due_at_us > :now_us
 -- sealed_payloads_after: for opening them all, a page at a time
 SELECT p.task, t.id, p.revision, p.sealed FROM payloads AS p JOIN tasks AS t ON t.seq = p.task
 WHERE p.task > :after ORDER BY p.task LIMIT :limit
+
+-- sealed_results_after: for opening them all, a page at a time
+SELECT r.task, t.id, r.attempt_id AS revision, r.sealed FROM results AS r JOIN tasks AS t ON t.seq = r.task
+WHERE r.task > :after ORDER BY r.task LIMIT :limit
+
+-- waiting_tasks: how many tasks have to end before others may start
+SELECT seq, id, waits_for FROM tasks WHERE finished_at_us IS NULL AND waits_for > 0
+
+-- waited_for_now: what others wait for and waits for nothing itself
+SELECT DISTINCT p.seq FROM dependencies AS d CROSS JOIN tasks AS p ON p.seq = d.parent
+WHERE d.met IS NULL AND p.finished_at_us IS NULL AND p.waits_for = 0
+
+-- freed_by: whose turn comes nearer when these end
+SELECT d.task, count(*) AS ended FROM json_each(:seqs) AS given CROSS JOIN dependencies AS d ON d.parent = given.value
+WHERE d.met IS NULL GROUP BY d.task
 
 -- written_after: what ended attempts say they wrote, a page at a time
 SELECT a.id, t.id AS task_id, a.state, a.stdout_bytes + a.stderr_bytes - a.dropped_bytes AS kept_bytes

@@ -37,6 +37,20 @@ SELECT count(*) AS ready FROM (
     WHERE state = 'ready' AND shared = :shared AND queue = :queue LIMIT :limit
 )
 
+-- ahead_of: how many ready tasks of its lane are given out before one, counted no further than a limit
+SELECT count(*) AS ahead FROM (
+    SELECT 1 FROM tasks INDEXED BY tasks_ready
+    WHERE state = 'ready' AND shared = :shared AND queue = :queue AND priority > :priority
+    UNION ALL
+    SELECT 1 FROM tasks INDEXED BY tasks_ready
+    WHERE state = 'ready' AND shared = :shared AND queue = :queue AND priority = :priority AND due_at_us < :due_at_us
+    UNION ALL
+    SELECT 1 FROM tasks INDEXED BY tasks_ready
+    WHERE state = 'ready' AND shared = :shared AND queue = :queue AND priority = :priority AND due_at_us = :due_at_us
+        AND seq < :seq
+    LIMIT :limit
+)
+
 -- queues_with_ready: the lanes that have something to give, one step of the index each
 WITH RECURSIVE lane (shared, queue) AS (
     SELECT kind.shared, (
@@ -102,7 +116,7 @@ WHERE a.id IN (SELECT value FROM json_each(:attempt_ids)) AND a.finished_at_us I
 ORDER BY a.id
 
 -- live_of_executor: the attempts an executor holds
-SELECT a.id, t.id AS task_id, a.state, t.grace_us, t.cancel_requested_at_us
+SELECT a.id, a.number, t.id AS task_id, t.shared, a.state, t.grace_us, t.cancel_requested_at_us
 FROM attempts AS a INDEXED BY attempts_live JOIN tasks AS t ON t.seq = a.task
 WHERE a.executor = :executor AND a.finished_at_us IS NULL
 ORDER BY a.id

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.keep import Keep, chunk, kept
+from support.keep import Keep, after, chunk, kept
 from tsched.proto.errors import Refusal, RefusalReason
 from tsched.store import StoreFault, executors, model, output, tasks
 from tsched.store.check import INVARIANTS, check
@@ -39,10 +39,23 @@ DAMAGE = {
     "check_events": ("task 3", "UPDATE events SET state = 'held' WHERE task = 3"),
     "check_cursor": ("cursor of events", "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'events'"),
     "check_paused": ("attempt 1", "UPDATE attempts SET paused_at_us = 5 WHERE id = 1"),
+    "check_waits": ("task 4", "UPDATE tasks SET waits_for = 2 WHERE seq = 4"),
+    "check_blocked": ("task 4", "UPDATE dependencies SET parent = 1 WHERE task = 4"),
+    "check_vain": ("task 4", "UPDATE dependencies SET met = 0 WHERE task = 4"),
+    "check_met": ("task 5", "UPDATE dependencies SET met = 0 WHERE task = 5"),
+    "check_results": ("task 1", "UPDATE tasks SET kind = 'command' WHERE seq = 1"),
     "check_early": ("task 3", "UPDATE tasks SET due_at_us = due_at_us + 9000000 WHERE seq = 3"),
 }
 MORE_DAMAGE = {
     "a payload": ("task 3", "UPDATE payloads SET sealed = x'00' WHERE task = 3"),
+    "a result": ("task 1", "UPDATE results SET sealed = x'00' WHERE task = 1"),
+    "a ring": (
+        "task 4",
+        "UPDATE dependencies SET task = 3, parent = 4, met = NULL WHERE task = 5;"
+        " UPDATE dependencies SET parent = 3 WHERE task = 4;"
+        " UPDATE tasks SET state = 'blocked', waits_for = 1 WHERE seq = 3",
+    ),
+    "a task skipped for nothing": ("task 3", "UPDATE tasks SET state = 'skipped', finished_at_us = 5 WHERE seq = 3"),
     "a payload of nobody": ("payload 99", "INSERT INTO payloads VALUES (99, 0, x'00')"),
     "a reference": ("attempts 2", "UPDATE attempts SET task = 99 WHERE id = 2"),
     "an index": ("tsched.db", "DROP INDEX tasks_ready"),
@@ -59,14 +72,16 @@ OUTPUT_DAMAGE = {
 
 @pytest.fixture
 def keep(tmp_path: Path) -> Iterator[Keep]:
-    """Task 1 succeeded with output, task 2 runs, task 3 is ready."""
+    """Task 1 succeeded with output and a result, 2 runs, 3 is ready, 4 waits for 2, 5 waited for 1 and was cancelled."""
     keep = Keep(tmp_path)
     executor = keep.executor()
-    claimed = keep.running(executor)
+    claimed = keep.running(executor, kind="function")
     keep.do_output(output.append, chunks=[chunk(1, 1, b"text")])
-    keep.finish(executor, claimed, stdout_bytes=4)
+    keep.finish(executor, claimed, stdout_bytes=4, result=b"42")
     keep.running(executor)
     keep.task()
+    keep.task(dependencies=after("2"))
+    keep.do(tasks.cancel, id=keep.task(dependencies=after("1")), now_us=keep.clock.us)
     yield keep
     keep.store.close()
 
@@ -152,7 +167,7 @@ def test_all_pages_of_a_long_store_are_looked_at(keep: Keep, monkeypatch: pytest
     keep.sql_output("INSERT INTO chunks VALUES (90, 1, 1, 0, 1, x'41')")
     findings, _ = check(keep.store)
     names = {finding.object for finding in findings}
-    assert names == {"task 4", "task 20", "attempt 1 of task 1", "attempt 22 of task 22", "attempt 90"}
+    assert names == {"task 4", "task 20", "attempt 1 of task 1", "attempt 22 of task 24", "attempt 90"}
 
 
 def test_no_flip_of_bytes_makes_another_command_run(tmp_path: Path) -> None:

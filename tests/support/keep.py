@@ -185,6 +185,11 @@ def draft(number: int, now_us: int, **values: Any) -> model.Draft:
     return model.Draft(**{**defaults, **values})
 
 
+def after(*parents: str | int, condition: str = "ok", wants: bool = False) -> tuple[model.Dependency, ...]:
+    """All these have to end as the condition says; `wants`: their results are arguments."""
+    return tuple(model.Dependency(task=parent, condition=condition, wants_result=wants) for parent in parents)
+
+
 def start_report(executor: str, claimed: model.Claimed, now_us: int) -> model.StartReport:
     return model.StartReport(
         attempt_id=claimed.attempt_id, executor=executor, pid=4000, start_ticks=99, started_at_us=now_us
