@@ -14,25 +14,24 @@ from ..proto.sealing import Sealer
 from ..proto.values import EndReason, TaskState
 from ..store import Store, model, tasks
 from ..store.db import Db
-from . import changes, drafts, durable, log, pages, views
+from . import changes, drafts, durable, log, views
+from .catalogue import Catalogue
 from .config import Config
 from .desk import Desk
 from .feed import Feed
 from .final_answers import FinalAnswers
 from .follow import Follower
 from .logs import Logs
+from .looking import Looking
 from .news import News
+from .planner import Lane
 from .pool import Pool
 from .reach import Reach
 from .refusals import answered, streamed
 from .retention import drop_output
 from .taps import Tap, Taps
+from .waiting import Waiting
 
-PAGE_SIZE = 100
-PAGE_LIMIT = 1000
-GATHER_S = 0.01
-"""Where many tasks are waited for, ends are told of several at a time: a look and a message for each would be dear."""
-PAGE_DIGITS = 18
 DRAFTS_AT_ONCE = 100
 """A submission of many keeps the others waiting for no longer than these take."""
 Context = Any  # grpc.aio.ServicerContext; its type parameters are of no use here
@@ -53,13 +52,17 @@ class Tasks(api_pb2_grpc.TasksServicer):
         taps: Taps,
         news: News,
         answers: FinalAnswers,
+        catalogue: Catalogue,
     ) -> None:
         self._store = store
         self._clock = clock
         self._config = config
         self._desk = desk
         self._pool = pool
-        self._reach = Reach(store=store, clock=clock, pool=pool, news=news)
+        self._catalogue = catalogue
+        self._reach = Reach(store=store, clock=clock, pool=pool, desk=desk, news=news)
+        self._looking = Looking(store=store, clock=clock, pool=pool)
+        self._waiting = Waiting(store, news)
         self._taps = taps
         self._news = news
         self._answers = answers
@@ -71,54 +74,41 @@ class Tasks(api_pb2_grpc.TasksServicer):
     @answered
     async def Submit(self, request: api_pb2.SubmitRequest, context: Context) -> api_pb2.SubmitResponse:  # noqa: N802
         """Store all tasks, or none."""
-        stored = await self._submit(request)
-        for task, queue in stored:
-            self._see_to(task, queue)
-        return api_pb2.SubmitResponse(tasks=[views.submitted(task) for task, _ in stored])
+        return api_pb2.SubmitResponse(tasks=await self.accept(request))
 
     @streamed
     async def Run(self, request: api_pb2.RunRequest, context: Context) -> AsyncGenerator[api_pb2.RunEvent, None]:  # noqa: N802
         """Submit one task and follow it losslessly."""
-        [(stored, queue)] = await self._submit(api_pb2.SubmitRequest(tasks=[request.task]))
+        [(stored, lane)] = await self._submit(api_pb2.SubmitRequest(tasks=[request.task]))
         with self._news.about(stored.id) as bell:
             # The tap is open before anybody can be given the task.
             tap = self._taps.open(stored.id, bell)
             try:
-                self._see_to(stored, queue)
+                self._see_to(stored, lane)
                 yield api_pb2.RunEvent(submitted=views.submitted(stored))
                 async for piece in self._follower.follow(stored.id, bell, tap):
                     yield api_pb2.RunEvent(output=piece)
-                row = await self._follower.until_final(stored.id, bell)
-                yield api_pb2.RunEvent(ended=views.detailed(row, await self._follower.attempts(stored.id)))
+                await self._follower.until_final(stored.id, bell)
+                yield api_pb2.RunEvent(ended=await self._looking.shown(stored.id, result=True))
             finally:
                 self._close_tap(stored.id, tap)
 
     @answered
     async def Get(self, request: api_pb2.GetRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """Show one task with its attempts."""
-        return await self._shown(request.id)
+        return await self._looking.shown(request.id, result=request.result)
 
     @answered
     async def List(self, request: api_pb2.ListRequest, context: Context) -> api_pb2.ListResponse:  # noqa: N802
         """Show a page of tasks."""
-        limit = min(request.page_size or PAGE_SIZE, PAGE_LIMIT)
-        query = partial(
-            tasks.list_page,
-            states=[_state(word) for word in request.states],
-            queue=request.queue or None,
-            since_us=request.since_us if request.HasField("since_us") else None,
-            before_seq=_page(request.page_token),
-            limit=limit,
-        )
-        rows = await asyncio.wrap_future(self._store.read(query))
-        shown = pages.fitting([views.task(row) for row in rows])
-        token = str(rows[len(shown) - 1].seq) if len(rows) == limit or len(shown) < len(rows) else ""
-        return api_pb2.ListResponse(tasks=shown, next_page_token=token)
+        return await self._looking.page(request)
 
     @answered
     async def Modify(self, request: api_pb2.ModifyRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """Change a task that has not started."""
-        return await self._change(request.id, partial(changes.modify, request=request, now_us=self._clock.now_us()))
+        entry = drafts.checked_entry(request.call, self._catalogue) if request.HasField("call") else None
+        command = partial(changes.modify, request=request, entry=entry, now_us=self._clock.now_us())
+        return await self._change(request.id, command)
 
     @answered
     async def Delete(self, request: api_pb2.DeleteRequest, context: Context) -> api_pb2.DeleteResponse:  # noqa: N802
@@ -135,8 +125,8 @@ class Tasks(api_pb2_grpc.TasksServicer):
     async def Cancel(self, request: api_pb2.CancelRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """End a task."""
         grace_us = drafts.grace_of(request)
-        cancelled = await self._reach.cancel(request.id, grace_us, EndReason.CANCELLED)
-        return views.detailed(cancelled.row, await self._follower.attempts(request.id))
+        await self._reach.cancel(request.id, grace_us, EndReason.CANCELLED)
+        return await self._looking.shown(request.id)
 
     async def cancel(self, task_id: str, grace_us: int | None, reason: EndReason) -> model.Cancelled:
         """Cancel a task durably, then have its tree ended. Raises Refusal NO_SUCH_TASK, WRONG_STATE."""
@@ -146,7 +136,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
     async def Retry(self, request: api_pb2.RetryRequest, context: Context) -> api_pb2.SubmitResponse:  # noqa: N802
         """Make a task anew that has ended."""
         self._check_taking()
-        command = partial(tasks.retry, id=request.id, key=request.key or None, now_us=self._clock.now_us())
+        command = partial(changes.retry, id=request.id, key=request.key or None, now_us=self._clock.now_us())
         stored = await durable.stored(self._store.write(command), lambda _: self._desk.review())
         self._desk.review()
         return api_pb2.SubmitResponse(tasks=[views.submitted(stored)])
@@ -165,32 +155,31 @@ class Tasks(api_pb2_grpc.TasksServicer):
     async def Pause(self, request: api_pb2.PauseRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """Have a running task stand still."""
         await self._reach.pause(request.id, on=True)
-        return await self._shown(request.id)
+        return await self._looking.shown(request.id)
 
     @answered
     async def Resume(self, request: api_pb2.ResumeRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """Have a paused task go on."""
         await self._reach.pause(request.id, on=False)
-        return await self._shown(request.id)
+        return await self._looking.shown(request.id)
 
     @streamed
     async def Wait(  # noqa: N802
         self, request: api_pb2.WaitRequest, context: Context
     ) -> AsyncGenerator[api_pb2.TaskBatch, None]:
         """Tell of each task when it is final."""
-        waiting = set(request.ids)
-        with self._news.about(*waiting) as bell:
-            looked_at = list(dict.fromkeys(request.ids))
-            while True:
-                async for ended in self._follower.ended(looked_at, outcomes=request.outcomes):
-                    waiting.difference_update(task.id for task in ended)
-                    yield api_pb2.TaskBatch(tasks=ended)
-                if not waiting:
-                    return
-                await bell.wait()
-                if len(waiting) > 1:
-                    await asyncio.sleep(GATHER_S)
-                looked_at = sorted(bell.clear() & waiting)
+        async for batch in self._waiting.answer(request):
+            yield batch
+
+    @answered
+    async def Why(self, request: api_pb2.WhyRequest, context: Context) -> api_pb2.WhyResponse:  # noqa: N802
+        """Say what a task waits for."""
+        return await self._looking.why(request.id, draining=self.draining)
+
+    @answered
+    async def Graph(self, request: api_pb2.GraphRequest, context: Context) -> api_pb2.GraphResponse:  # noqa: N802
+        """Show what tasks hang together with."""
+        return await self._looking.graph(request)
 
     @streamed
     async def Logs(self, request: api_pb2.LogsRequest, context: Context) -> AsyncGenerator[api_pb2.Output, None]:  # noqa: N802
@@ -206,23 +195,48 @@ class Tasks(api_pb2_grpc.TasksServicer):
         async for batch in self._feed.answer(request):
             yield batch
 
-    async def _submit(self, request: api_pb2.SubmitRequest) -> list[tuple[model.Submitted, str]]:
-        """Store all tasks of a request, or none; each with its queue."""
+    async def accept(self, request: api_pb2.SubmitRequest) -> list[api_pb2.Submitted]:
+        """Store all tasks of a request, or none, and see to them. Raises Refusal."""
+        stored = await self._submit(request)
+        for lane in {lane for task, lane in stored if task.state == TaskState.READY}:
+            self._desk.ready(lane)
+        if due := [task.due_at_us for task, _ in stored if task.state == TaskState.SCHEDULED]:
+            self._desk.scheduled(min(due))
+        return [views.submitted(task) for task, _ in stored]
+
+    async def outcome(self, task_id: str, *, wait: bool) -> api_pb2.Task:
+        """What became of a task, with its result; once it is final, if that is waited for. Raises NO_SUCH_TASK."""
+        if wait:
+            with self._news.about(task_id) as bell:
+                await self._follower.until_final(task_id, bell)
+        return await self._looking.outcome(task_id)
+
+    async def _submit(self, request: api_pb2.SubmitRequest) -> list[tuple[model.Submitted, Lane]]:
+        """Store all tasks of a request, or none; each with its lane."""
         self._check_taking()
-        checks.check_task_count(len(request.tasks))
+        wanted = await self._drafts(request)
+        command = partial(tasks.submit, drafts=wanted, now_us=self._clock.now_us())
+        stored = await durable.stored(self._store.write(command), lambda _: self._desk.review())
+        if log.tells_steps():
+            for task in stored:
+                log.step("submitted", task=task.id, state=task.state, existed=task.existed)
+        return [(task, Lane(draft.queue, draft.shared)) for task, draft in zip(stored, wanted, strict=True)]
+
+    async def _drafts(self, request: api_pb2.SubmitRequest) -> list[model.Draft]:
+        """What to store of each; others have their turn meanwhile."""
+        count = checks.check_task_count(len(request.tasks))
+        if request.common.HasField("call") or any(spec.HasField("call") for spec in request.tasks):
+            await self._catalogue.settle()
         now_us = self._clock.now_us()
-        drafter = drafts.Drafter(request.common, now_us=now_us, config=self._config)
+        drafter = drafts.Drafter(
+            request.common, now_us=now_us, config=self._config, catalogue=self._catalogue, tasks=count
+        )
         wanted = []
         for spec in request.tasks:
             wanted.append(drafter.draft(spec))
             if len(wanted) % DRAFTS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        command = partial(tasks.submit, drafts=wanted, now_us=now_us)
-        stored = await durable.stored(self._store.write(command), lambda _: self._desk.review())
-        if log.tells_steps():
-            for task in stored:
-                log.step("submitted", task=task.id, state=task.state, existed=task.existed)
-        return [(task, draft.queue) for task, draft in zip(stored, wanted, strict=True)]
+        return wanted
 
     def _check_taking(self) -> None:
         if self.draining:
@@ -230,9 +244,8 @@ class Tasks(api_pb2_grpc.TasksServicer):
 
     async def _change(self, task_id: str, command: Callable[[Db], model.TaskRow]) -> api_pb2.Task:
         """Change a task that has not started, and have it seen to."""
-        row = await self._reach.unstarted(task_id, command, self._changed)
-        self._changed(row)
-        return views.detailed(row, await self._follower.attempts(task_id))
+        self._changed(await self._reach.unstarted(task_id, command, self._changed))
+        return await self._looking.shown(task_id)
 
     def _deleted(self, task_id: str) -> None:
         """Forget a task that was deleted after its caller had left."""
@@ -240,17 +253,13 @@ class Tasks(api_pb2_grpc.TasksServicer):
             self._news.ring(task_id)
 
     def _changed(self, row: model.TaskRow) -> None:
-        self._see_to(row, row.queue)
+        self._see_to(row, Lane(row.queue, row.shared))
         self._news.ring(row.id)
 
-    async def _shown(self, task_id: str) -> api_pb2.Task:
-        row = await self._follower.row(task_id)
-        return views.detailed(row, await self._follower.attempts(task_id))
-
-    def _see_to(self, task: model.Submitted | model.TaskRow, queue: str) -> None:
+    def _see_to(self, task: model.Submitted | model.TaskRow, lane: Lane) -> None:
         """Have the desk give the task out when it is ready, and wake for it when it is not."""
         if task.state == TaskState.READY:
-            self._desk.ready(queue)
+            self._desk.ready(lane)
         elif task.state in (TaskState.SCHEDULED, TaskState.RETRYING):
             self._desk.scheduled(task.due_at_us)
 
@@ -261,18 +270,3 @@ class Tasks(api_pb2_grpc.TasksServicer):
         for member in self._pool.members.values():
             if member.session is not None:
                 member.session.untap(task_id)
-
-
-def _state(word: str) -> str:
-    try:
-        return TaskState(word)
-    except ValueError:
-        raise Refusal(
-            RefusalReason.BAD_VALUE, f"no such state: {word!r}", f"there are {', '.join(TaskState)}"
-        ) from None
-
-
-def _page(token: str) -> int | None:
-    if token and not (token.isascii() and token.isdigit() and len(token) <= PAGE_DIGITS):
-        raise Refusal(RefusalReason.BAD_VALUE, f"no such page: {token!r}", "use the token of the page before")
-    return int(token) if token else None

@@ -2,16 +2,81 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from ..proto import api_pb2, checks, link_pb2
+from ..proto.errors import Refusal, RefusalReason
 from ..store import model, tasks
 from ..store.db import Db
-from . import drafts
+from . import after, drafts
+
+if TYPE_CHECKING:
+    from .entries import Entry
 
 
-def modify(db: Db, *, request: api_pb2.ModifyRequest, now_us: int) -> model.TaskRow:
-    """Apply a request. Raises Refusal NO_SUCH_TASK, WRONG_STATE, and what the fields can be refused for."""
+def modify(db: Db, *, request: api_pb2.ModifyRequest, entry: Entry | None, now_us: int) -> model.TaskRow:
+    """Apply a request, whose call is to `entry`, if it has one, which takes it.
+
+    Raises Refusal NO_SUCH_TASK, WRONG_STATE, CYCLE, and what the fields can be refused for.
+    """
+    row = tasks.get(db, id=request.id)
     payload = link_pb2.Payload.FromString(tasks.payload(db, id=request.id))
-    return tasks.modify(db, id=request.id, patch=_patch(request, payload, now_us), now_us=now_us)
+    _check_kind(request, row, entry)
+    patch = replace(_patch(request, payload, now_us), dependencies=_dependencies(db, request, payload))
+    return tasks.modify(db, id=request.id, patch=patch, now_us=now_us)
+
+
+def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted:  # noqa: A002 - the word of the contract
+    """Make a task anew that has ended.
+
+    Raises Refusal as the store does, and NO_RESULT when it takes the result of a task that is gone.
+    """
+    made = tasks.retry(db, id=id, key=key, now_us=now_us)
+    if not made.existed:
+        call = link_pb2.Payload.FromString(tasks.payload(db, id=made.id)).call
+        parents = tasks.parents_of(db, id=id) if after.places(call) else []
+        for place in after.places(call):
+            if parents[place].state is None:
+                message = f"task {id} takes the result of task {parents[place].id}, which is gone"
+                raise Refusal(RefusalReason.NO_RESULT, message, "submit it anew, with another argument")
+    return made
+
+
+def _check_kind(request: api_pb2.ModifyRequest, row: model.TaskRow, entry: Entry | None) -> None:
+    """A task that runs a command goes on to run one; and what is shared was given places for such at submission."""
+    wanted = "function" if request.HasField("call") else "command" if request.HasField("command") else row.kind
+    if wanted != row.kind or (request.HasField("call") and request.HasField("command")):
+        runs = "runs a command" if row.kind == "command" else "calls a function"
+        raise _refused(f"task {request.id} {runs} and cannot be changed to another kind", "submit another one")
+    if entry is not None and entry.is_async is not row.shared:
+        kinds = ("async", "another") if entry.is_async else ("not async", "an async one")
+        raise _refused(
+            f"function {entry.name} is {kinds[0]}, and task {request.id} was submitted for {kinds[1]}",
+            "submit another task",
+        )
+
+
+def _dependencies(
+    db: Db, request: api_pb2.ModifyRequest, payload: link_pb2.Payload
+) -> tuple[model.Dependency, ...] | None:
+    """What it shall wait for instead, or wait for as before, and now with the result; None: no change."""
+    taken = after.places(request.call) if request.HasField("call") else frozenset()
+    if request.HasField("after"):
+        if not request.HasField("call") and after.places(payload.call):
+            hint = "give its new call too"
+            raise _refused(f"task {request.id} takes results of those it waits for, by their places", hint)
+        call = request.call if request.HasField("call") else None
+        checks.check_dependency_count(len(request.after.after))
+        return after.dependencies(request.after.after, call, tasks=0)
+    if not taken:
+        return None
+    parents = tasks.parents_of(db, id=request.id)
+    after.check_places(taken, len(parents))
+    return tuple(
+        model.Dependency(task=each.id, condition=each.condition, wants_result=place in taken)
+        for place, each in enumerate(parents)
+    )
 
 
 def _patch(request: api_pb2.ModifyRequest, payload: link_pb2.Payload, now_us: int) -> model.Patch:
@@ -36,11 +101,17 @@ def _timeout(request: api_pb2.ModifyRequest) -> int | None:
 
 
 def _payload(request: api_pb2.ModifyRequest, payload: link_pb2.Payload) -> bytes | None:
-    if not (request.HasField("command") or request.HasField("cwd")):
+    if not (request.HasField("command") or request.HasField("call") or request.HasField("cwd")):
         return None
+    if request.HasField("call"):
+        payload.call.CopyFrom(request.call)
     if request.HasField("command"):
         drafts.set_command(payload, request.command)
     if request.HasField("cwd"):
         checks.check_cwd(request.cwd)
         payload.cwd = request.cwd
     return payload.SerializeToString()
+
+
+def _refused(message: str, hint: str) -> Refusal:
+    return Refusal(RefusalReason.BAD_VALUE, message, hint)

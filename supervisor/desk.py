@@ -6,10 +6,12 @@ Nothing is polled: the desk works when something became ready, a place became fr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
+from ..proto import link_pb2
 from ..proto.clock import Clock
 from ..proto.errors import Refusal
 from ..store import Store, StoreBusy, claims, model, tasks
@@ -17,9 +19,14 @@ from ..store.db import Db
 from . import durable, log, planner, reports
 from .alarm import Alarm
 from .background import Background
+from .ends import announce
 from .news import News
+from .planner import Lane
 from .session import Session
 from .taps import Taps
+
+if TYPE_CHECKING:
+    from .catalogue import Catalogue
 
 AlarmMaker = Callable[[Callable[[], None]], Alarm]
 
@@ -33,15 +40,23 @@ class Round:
     more: bool = False
 
 
-def claim_round(db: Db, *, lane: str, free: dict[str, int], idle: dict[str, int], clock: Clock) -> Round:
-    """Claim the first ready tasks of a queue for the free places of all executors, for their idle slots first."""
+def claim_round(db: Db, *, lane: Lane, free: dict[str, int], idle: dict[str, int], clock: Clock) -> Round:
+    """Claim the first ready tasks of a lane for the free places of all executors, for their idle slots first."""
     done = Round()
     limit = min(sum(free.values()), planner.CLAIM_LIMIT)
-    ready = claims.ready_count(db, queue=lane, limit=limit)
+    ready = claims.ready_count(db, queue=lane.queue, shared=lane.shared, limit=limit)
     now_us = clock.now_us()
     for name, places in planner.shares(ready, free, idle).items():
         corrupt: list[str] = []
-        done.given[name] = claims.claim(db, executor=name, queue=lane, limit=places, now_us=now_us, corrupt=corrupt)
+        done.given[name] = claims.claim(
+            db,
+            executor=name,
+            queue=lane.queue,
+            shared=lane.shared,
+            limit=places,
+            now_us=now_us,
+            corrupt=corrupt,
+        )
         done.corrupt += corrupt
     done.more = ready == limit or sum(map(len, done.given.values())) < ready
     return done
@@ -57,6 +72,7 @@ class Desk:
         *,
         taps: Taps,
         news: News,
+        catalogue: Catalogue,
         make_alarm: AlarmMaker,
         background: Background,
     ) -> None:
@@ -64,9 +80,10 @@ class Desk:
         self._clock = clock
         self._taps = taps
         self._news = news
+        self._catalogue = catalogue
         self._sessions: dict[str, Session] = {}
-        self._lanes: dict[str, int] = {}
-        """Queues that may hold ready tasks, and how often each was said to."""
+        self._lanes: dict[Lane, int] = {}
+        """Lanes that may hold ready tasks, and how often each was said to."""
         self._working = False
         self._open = False
         self._background = background
@@ -96,9 +113,9 @@ class Desk:
         if self._sessions.get(session.executor) is session:
             del self._sessions[session.executor]
 
-    def ready(self, queue: str) -> None:
-        """Note that something in this queue became ready."""
-        self._lanes[queue] = self._lanes.get(queue, 0) + 1
+    def ready(self, lane: Lane) -> None:
+        """Note that something in this lane became ready."""
+        self._lanes[lane] = self._lanes.get(lane, 0) + 1
         self.kick()
 
     def scheduled(self, due_us: int) -> None:
@@ -118,74 +135,100 @@ class Desk:
             self._background.spawn(self._work())
 
     def review(self) -> None:
-        """Make ready what is due, and see which queues hold something ready."""
+        """Make ready what is due, and see which lanes hold something ready."""
         if self._open:
             self._background.spawn(self._look())
 
     async def _look(self) -> None:
         lanes, next_due_us = await durable.insist(lambda: self._store.write(self._make_due_ready))
         self._wake_at(next_due_us)
-        for lane in lanes:
-            self.ready(lane)
+        for queue, shared in lanes:
+            self.ready(Lane(queue, shared))
 
-    def _make_due_ready(self, db: Db) -> tuple[list[str], int | None]:
+    def _make_due_ready(self, db: Db) -> tuple[list[tuple[str, bool]], int | None]:
         tasks.promote(db, now_us=self._clock.now_us())
         return claims.queues_with_ready(db), tasks.next_due(db)
 
     async def _work(self) -> None:
         try:
-            while self._open and self._lanes and (free := self._free()):
-                await self._serve(next(iter(self._lanes)), free)
+            while self._open and (lane := self._servable()) is not None:
+                await self._serve(lane, self._free(shared=lane.shared))
         except (Refusal, StoreBusy) as failure:
             log.get().error("claim_failed", error=str(failure), retry_after_s=durable.RETRY_AFTER_S)
             asyncio.get_running_loop().call_later(durable.RETRY_AFTER_S, self.kick)
         finally:
             self._working = False
 
-    def _free(self) -> dict[str, int]:
-        """The free places of each executor that has any."""
+    def _servable(self) -> Lane | None:
+        """The first lane for which somebody has a free place."""
+        kinds = {shared for shared in (False, True) if self._free(shared=shared)}
+        return next((lane for lane in self._lanes if lane.shared in kinds), None) if kinds else None
+
+    def _free(self, *, shared: bool) -> dict[str, int]:
+        """The free places of each executor that has any, for shared tasks or for others."""
         return {
-            name: session.credits
+            name: session.free[shared]
             for name, session in self._sessions.items()
-            if session.credits > 0 and not session.closed.is_set()
+            if session.free[shared] > 0 and not session.closed.is_set()
         }
 
-    async def _serve(self, lane: str, free: dict[str, int]) -> None:
-        """Give out tasks of one queue; move the queue to the end, or off the list when it ran dry."""
+    async def _serve(self, lane: Lane, free: dict[str, int]) -> None:
+        """Give out tasks of one lane; move the lane to the end, or off the list when it ran dry."""
         told = self._lanes[lane]
         more = await self._claim(lane, free) or self._lanes[lane] != told
         told = self._lanes.pop(lane)
         if more:
             self._lanes[lane] = told
 
-    async def _claim(self, lane: str, free: dict[str, int]) -> bool:
+    async def _claim(self, lane: Lane, free: dict[str, int]) -> bool:
         """Claim for all free places in one transaction, and hand over. Whether something ready is left."""
         sessions = {name: self._sessions[name] for name in free}
         for name, session in sessions.items():
-            session.credits -= free[name]
+            session.free[lane.shared] -= free[name]
         done = Round()
         try:
-            idle = {name: session.idle for name, session in sessions.items()}
+            idle = {name: session.idle(shared=lane.shared) for name, session in sessions.items()}
             command = partial(claim_round, lane=lane, free=free, idle=idle, clock=self._clock)
             done = await asyncio.wrap_future(self._store.write(command))
         finally:
             for name, session in sessions.items():
-                session.credits += free[name] - len(done.given.get(name, ()))
+                session.free[lane.shared] += free[name] - len(done.given.get(name, ()))
         for name, rows in done.given.items():
             if not rows and not done.corrupt:
-                sessions[name].credits = 0  # it is gone: the store gives it nothing any more
-            self._hand_over(sessions[name], rows)
+                sessions[name].free[lane.shared] = 0  # it is gone: the store gives it nothing any more
+            self._hand_over(sessions[name], lane, rows)
         for task_id in done.corrupt:
             log.get(task=task_id).error("task_is_damaged")
             self._news.ring(task_id)
         return done.more
 
-    def _hand_over(self, session: Session, rows: list[model.Claimed]) -> None:
+    def _hand_over(self, session: Session, lane: Lane, rows: list[model.Claimed]) -> None:
         """Tell the executor at once: whoever cancels what was claimed for it has its order sent after this."""
         if session.closed.is_set():
             self._background.spawn(self._take_back(session, [row.attempt_id for row in rows]))
-        else:
-            session.assign(reports.assignment(row, tapped=self._taps.get(row.task_id) is not None) for row in rows)
+            return
+        unfit: list[model.FinishReport] = []
+        session.assign(self._assignments(session.executor, rows, unfit))
+        if unfit:
+            session.free[lane.shared] += len(unfit)
+            self._background.spawn(self._conclude(session.executor, unfit))
+
+    def _assignments(
+        self, executor: str, rows: list[model.Claimed], unfit: list[model.FinishReport]
+    ) -> Iterator[link_pb2.Assignment]:
+        """What the executor is told of each; those that cannot be called with what their parents returned are left."""
+        for row in rows:
+            try:
+                tapped = self._taps.get(row.task_id) is not None
+                yield reports.assignment(row, tapped=tapped, catalogue=self._catalogue)
+            except Refusal as refusal:
+                unfit.append(reports.unfit_report(row, executor, refusal, self._clock.now_us()))
+
+    async def _conclude(self, executor: str, unfit: list[model.FinishReport]) -> None:
+        """End what nobody was told of. Dies the service before, they are given out again and end then."""
+        command = partial(claims.finished, reports=unfit)
+        for end in await durable.insist(lambda: self._store.write(command)):
+            announce(end, self, self._news, executor=executor)
 
     async def _take_back(self, session: Session, attempt_ids: list[int]) -> None:
         """Nobody was told of these claims: the stream broke before."""

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from ..proto import api_pb2, checks, link_pb2
+from ..proto import api_pb2, call_pb2, checks, link_pb2
 from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import OnLost, TaskState
 from ..store import model
+from .after import dependencies
 from .config import Config
 
+if TYPE_CHECKING:
+    from .catalogue import Catalogue
+    from .entries import Entry
+
 DEFAULT_QUEUE = "default"
+DEFAULT_RETRY_DELAY_US = SECOND_US
+WHERE_CALLS_RUN = "/"
+"""The folder of a call that names none."""
 UMASK_LIMIT = 0o777
 OUTPUT_CAP_RANGE = (65_536, 1 << 34)
 
@@ -19,8 +28,10 @@ OUTPUT_CAP_RANGE = (65_536, 1 << 34)
 class Drafter:
     """Makes drafts of the tasks of one request, which may have much in common."""
 
-    def __init__(self, common: api_pb2.TaskSpec, *, now_us: int, config: Config) -> None:
-        """Raises Refusal BAD_VALUE when tasks shall have an id in common."""
+    def __init__(
+        self, common: api_pb2.TaskSpec, *, now_us: int, config: Config, catalogue: Catalogue, tasks: int = 1
+    ) -> None:
+        """`tasks`: so many the request has. Raises Refusal BAD_VALUE when they shall have an id in common."""
         if common.id or common.key:
             raise Refusal(RefusalReason.BAD_VALUE, "tasks cannot have an id or a key in common", "give each its own")
         self._inherited = inherited(common.submitter_env, config.tasks_environment)
@@ -29,56 +40,95 @@ class Drafter:
         self._common.ClearField("submitter_env")
         self._now_us = now_us
         self._config = config
+        self._catalogue = catalogue
+        self._tasks = tasks
+        self._waited_for = 0
 
     def draft(self, spec: api_pb2.TaskSpec) -> model.Draft:
         """What to store for a submission. Raises Refusal naming the field that cannot be."""
         if spec.id:
             checks.check_id(spec.id)
         asked = self._asked(spec)
+        entry = self._entry(asked)
         due_at_us = due_of(asked, self._now_us)
         return model.Draft(
             id=spec.id or None,
             key=spec.key or None,
             name=checks.check_name(asked.name),
-            kind="command",
-            queue=_queue(asked.queue),
-            priority=checks.check_priority(asked.priority),
+            kind="command" if entry is None else "function",
+            shared=entry is not None and entry.is_async,
+            queue=_queue(asked.queue or (entry and entry.queue) or ""),
+            priority=_priority(asked, entry),
             state=waiting_state(due_at_us, self._now_us),
             due_at_us=due_at_us,
             payload=self._payload(asked, spec).SerializeToString(),
             content=asked.SerializeToString(deterministic=True),
-            timeout_us=_timeout(asked, self._config),
+            timeout_us=_timeout(asked, entry, self._config),
             grace_us=_grace(asked, self._config),
-            on_lost=_on_lost(asked.on_lost),
-            profile=_profile(asked.profile, self._config),
+            on_lost=_on_lost(asked.on_lost or (OnLost.FAIL if entry is None else OnLost.RETRY)),
+            profile=_profile(asked.profile or (entry and entry.profile) or "", self._config),
             output_cap_bytes=_output_cap(asked, self._config),
+            max_attempts=1 + _retries(asked, entry),
+            retry_delay_us=_retry_delay(asked, entry),
+            dependencies=self._dependencies(asked),
             hold=asked.hold,
         )
+
+    def _entry(self, asked: api_pb2.TaskSpec) -> Entry | None:
+        """The function that is to be called, None for a command. Raises Refusal NO_SUCH_FUNCTION, BAD_ARGUMENTS."""
+        if not asked.HasField("call"):
+            return None
+        if asked.HasField("command"):
+            hint = "give a command or a call, one of them"
+            raise Refusal(RefusalReason.BAD_COMMAND, "a task cannot both run a command and call a function", hint)
+        if asked.HasField("stdin"):
+            hint = "give it as an argument"
+            raise Refusal(RefusalReason.BAD_VALUE, "a function is not given anything on its standard input", hint)
+        return checked_entry(asked.call, self._catalogue)
+
+    def _dependencies(self, asked: api_pb2.TaskSpec) -> tuple[model.Dependency, ...]:
+        self._waited_for = checks.check_dependency_count(self._waited_for + len(asked.after))
+        call = asked.call if asked.HasField("call") else None
+        return dependencies(asked.after, call, tasks=self._tasks)
 
     def _asked(self, spec: api_pb2.TaskSpec) -> api_pb2.TaskSpec:
         """Everything that was asked for, less what names the submission and what comes from its surroundings."""
         asked = api_pb2.TaskSpec()
         asked.CopyFrom(self._common)
-        if spec.HasField("command"):
+        if spec.HasField("command") or spec.HasField("call"):
             asked.ClearField("command")  # merging would join the words of both
+            asked.ClearField("call")
+        if spec.after:
+            asked.ClearField("after")
         asked.MergeFrom(spec)
         for field in ("id", "key", "submitter_env"):
             asked.ClearField(field)
         return asked
 
     def _payload(self, asked: api_pb2.TaskSpec, spec: api_pb2.TaskSpec) -> link_pb2.Payload:
-        checks.check_cwd(asked.cwd)
+        cwd = asked.cwd or (WHERE_CALLS_RUN if asked.HasField("call") else "")
+        checks.check_cwd(cwd)
         checks.check_env(asked.env)
-        payload = link_pb2.Payload(cwd=asked.cwd, env=self._inherited)
+        payload = link_pb2.Payload(cwd=cwd, env=self._inherited)
         if spec.submitter_env:
             payload.env.update(inherited(spec.submitter_env, self._config.tasks_environment))
         payload.env.update(asked.env)
-        set_command(payload, asked.command)
+        if asked.HasField("call"):
+            payload.call.CopyFrom(asked.call)
+        else:
+            set_command(payload, asked.command)
         if asked.HasField("stdin"):
             payload.stdin = checks.check_stdin(asked.stdin)
         if asked.HasField("umask"):
             payload.umask = checks.check_range(asked.umask, "umask", 0, UMASK_LIMIT)
         return payload
+
+
+def checked_entry(call: call_pb2.Call, catalogue: Catalogue) -> Entry:
+    """The function of a call that it can take. Raises Refusal NO_SUCH_FUNCTION, BAD_ARGUMENTS."""
+    entry = catalogue.find(call.function)
+    entry.check(call)
+    return entry
 
 
 def waiting_state(due_at_us: int, now_us: int) -> str:
@@ -129,11 +179,33 @@ def _queue(name: str) -> str:
     return checks.check_queue(name) if name else DEFAULT_QUEUE
 
 
-def _timeout(spec: api_pb2.TaskSpec, config: Config) -> int | None:
-    if not spec.HasField("timeout_us"):
-        return round(config.tasks_timeout_s * SECOND_US) or None
-    checks.check_duration_us(spec.timeout_us, "timeout", *checks.TIMEOUT_RANGE_US)
-    return spec.timeout_us
+def _priority(spec: api_pb2.TaskSpec, entry: Entry | None) -> int:
+    if spec.HasField("priority"):
+        return checks.check_priority(spec.priority)
+    return (entry and entry.priority) or 0
+
+
+def _timeout(spec: api_pb2.TaskSpec, entry: Entry | None, config: Config) -> int | None:
+    if spec.HasField("timeout_us"):
+        return checks.check_duration_us(spec.timeout_us, "timeout", *checks.TIMEOUT_RANGE_US)
+    if entry is not None and entry.timeout_us is not None:
+        return entry.timeout_us or None
+    return round(config.tasks_timeout_s * SECOND_US) or None
+
+
+def _retries(spec: api_pb2.TaskSpec, entry: Entry | None) -> int:
+    if spec.HasField("retries"):
+        return checks.check_range(spec.retries, "the number of retries", *checks.RETRIES_RANGE)
+    return min((entry and entry.retries) or 0, checks.RETRIES_RANGE[1])
+
+
+def _retry_delay(spec: api_pb2.TaskSpec, entry: Entry | None) -> int:
+    least, most = checks.RETRY_DELAY_RANGE_US
+    if spec.HasField("retry_delay_us"):
+        return checks.check_duration_us(spec.retry_delay_us, "the delay of a retry", least, most)
+    if entry is None or entry.retry_delay_us is None:
+        return DEFAULT_RETRY_DELAY_US
+    return max(least, min(entry.retry_delay_us, most))
 
 
 def _grace(spec: api_pb2.TaskSpec, config: Config) -> int:
@@ -145,7 +217,7 @@ def _grace(spec: api_pb2.TaskSpec, config: Config) -> int:
 
 def _on_lost(word: str) -> str:
     try:
-        return OnLost(word or OnLost.FAIL)
+        return OnLost(word)
     except ValueError:
         raise Refusal(RefusalReason.BAD_VALUE, f"no such policy: {word!r}", f"use {', '.join(OnLost)}") from None
 

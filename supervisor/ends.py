@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from ..proto.values import TaskState
 from ..store import model
 from . import log
-from .desk import Desk
 from .news import News
+from .planner import Lane
+
+if TYPE_CHECKING:
+    from .desk import Desk
 
 
 def announce(end: model.Ended, desk: Desk, news: News, *, executor: str) -> None:
     """Log the end, wake the followers, and have the task's next attempt seen to."""
     _log(end, executor)
     if end.state == TaskState.READY:
-        desk.ready(end.queue)
-    elif end.state in (TaskState.SCHEDULED, TaskState.RETRYING):
+        desk.ready(Lane(end.queue, end.shared))
+    elif end.state == TaskState.RETRYING:
         desk.scheduled(end.due_at_us)
     news.ring(end.task_id)
+    announce_children(end.children, desk, news)
+
+
+def announce_children(children: Sequence[model.Child], desk: Desk, news: News) -> None:
+    """Have those seen to that waited for a task which has ended: they go on, or will never run."""
+    for lane in {Lane(each.queue, each.shared) for each in children if each.state == TaskState.READY}:
+        desk.ready(lane)
+    due = [each.due_at_us for each in children if each.state == TaskState.SCHEDULED]
+    if due:
+        desk.scheduled(min(due))
+    for each in children:
+        if each.state == TaskState.SKIPPED:
+            log.step("skipped", task=each.task_id)
+            news.ring(each.task_id)
 
 
 def _log(end: model.Ended, executor: str) -> None:

@@ -14,12 +14,9 @@ from ..proto import api_pb2, link_pb2
 from ..proto.sealing import Sealer
 from ..proto.values import AttemptState, Stream, TaskState
 from ..store import Store, model, tasks
-from . import pages, views
 from .news import Bell, News
 from .shelf import Rows, Shelf
 from .taps import Tap
-
-TASKS_AT_ONCE = 100
 
 
 class Reader:
@@ -94,16 +91,6 @@ class Follower:
         """The attempt of this number; 0: the newest; None when there is none."""
         rows = await self.attempts(task_id)
         return next((row for row in reversed(rows) if number in (0, row.number)), None)
-
-    async def ended(self, task_ids: list[str], *, outcomes: bool) -> AsyncIterator[list[api_pb2.Task]]:
-        """Those of the tasks that are final, some at a time, whole or only how. Raises Refusal NO_SUCH_TASK."""
-        show = views.outcome if outcomes else views.task
-        for begin in range(0, len(task_ids), TASKS_AT_ONCE):
-            some = task_ids[begin : begin + TASKS_AT_ONCE]
-            query = partial(tasks.final_among, ids=some, with_payload=not outcomes)
-            if found := await asyncio.wrap_future(self._store.read(query)):
-                for batch in pages.batches(show(row) for row in found):
-                    yield batch
 
     async def until_final(self, task_id: str, bell: Bell) -> model.TaskRow:
         """Wait until the task is final."""

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -20,7 +20,7 @@ from ..proto.clock import Clock
 from ..proto.values import EndReason
 from ..store import Store, claims, executors, model, output
 from ..store.db import Db
-from . import durable, log, reports
+from . import durable, log, reports, views
 from .background import Background
 from .desk import Desk
 from .ends import announce
@@ -28,6 +28,9 @@ from .news import News
 from .pool import Pool
 from .session import Session
 from .taps import Taps
+
+if TYPE_CHECKING:
+    from .catalogue import Catalogue
 
 
 class Link(link_pb2_grpc.LinkServicer):
@@ -42,6 +45,7 @@ class Link(link_pb2_grpc.LinkServicer):
         pool: Pool,
         taps: Taps,
         news: News,
+        catalogue: Catalogue,
         background: Background,
     ) -> None:
         self._store = store
@@ -50,6 +54,8 @@ class Link(link_pb2_grpc.LinkServicer):
         self._pool = pool
         self._taps = taps
         self._news = news
+        self._catalogue = catalogue
+        catalogue.on_change(self._tell_sources)
         self._background = background
 
     async def Attach(  # noqa: N802 - the name is the contract's
@@ -60,7 +66,7 @@ class Link(link_pb2_grpc.LinkServicer):
         if not await self._authentic(hello):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such executor, or not its secret")
         self._supersede(hello.executor_id)
-        session = Session(hello.executor_id, hello.slots)
+        session = Session(hello.executor_id, hello.slots, hello.shared)
         returned = await self._welcome(session, hello)
         # No pause from the reconciliation to here: whoever cancels after it finds this session.
         if not self._pool.attached(session):
@@ -110,9 +116,10 @@ class Link(link_pb2_grpc.LinkServicer):
         """Agree on what the executor holds. Returns the tasks that were claimed for it and never reached it."""
         live, returned = await durable.insist(lambda: self._store.write(partial(self._reconcile, hello=hello)))
         held = set(hello.held)
-        session.tasks = {each.attempt_id: each.task_id for each in live}
+        session.meet(live)
         session.tell(
             welcome=link_pb2.Welcome(),
+            sources=self._catalogue.sources(),
             runner_acks=[runner.pid for runner in hello.runners],
             forget=[attempt_id for attempt_id in held if attempt_id not in session.tasks],
             stops=[_stop(each.attempt_id, each.grace_us) for each in live if each.cancel],
@@ -130,6 +137,12 @@ class Link(link_pb2_grpc.LinkServicer):
         returned = claims.returned(db, attempt_ids=missing, executor=executor) if missing else []
         return [each for each in live if each.attempt_id in held], returned
 
+    def _tell_sources(self) -> None:
+        """Functions are found elsewhere now: every executor is told before it is given another call."""
+        for member in self._pool.members.values():
+            if member.session is not None:
+                member.session.tell(sources=self._catalogue.sources())
+
     def _see_to(self, returned: list[str]) -> None:
         """These tasks came back unstarted: they are ready again, or cancelled if that was asked."""
         for task_id in returned:
@@ -142,8 +155,9 @@ class Link(link_pb2_grpc.LinkServicer):
             await context.write(await session.next_message())
 
     def _take(self, session: Session, message: link_pb2.FromExecutor) -> None:
-        if message.claim:
-            session.credits += message.claim
+        if message.claim or message.claim_shared:
+            session.free[False] += message.claim
+            session.free[True] += message.claim_shared
             self._desk.kick()
         for line in message.logs:
             log.get(executor=session.executor).log(log.level(line.level), line.event, **line.fields)
@@ -197,7 +211,7 @@ class Link(link_pb2_grpc.LinkServicer):
             tap.give(chunk, acknowledge)
 
     async def _keep_ends(self, session: Session, told: link_pb2.FromExecutor) -> None:
-        if not (told.started or told.paused or told.finished or told.returned or told.kept):
+        if not (told.started or told.paused or told.finished or told.returned or told.kept or told.progress):
             return
         ended, returned = await durable.insist(lambda: self._store.write(partial(self._store_ends, session, told)))
         self._log_steps(session, told)
@@ -208,6 +222,8 @@ class Link(link_pb2_grpc.LinkServicer):
         for pause in told.paused:
             if pause.answer:
                 session.paused(pause.attempt_id, on=pause.on)
+        for progress in told.progress:
+            self._tell_progress(session, progress)
         for finish in told.finished:
             session.forget(finish.attempt_id)
         if told.finished:
@@ -215,6 +231,11 @@ class Link(link_pb2_grpc.LinkServicer):
         for end in ended:
             announce(end, self._desk, self._news, executor=session.executor)
         self._see_to(returned)
+
+    def _tell_progress(self, session: Session, progress: link_pb2.Progress) -> None:
+        task_id, number = session.tasks.get(progress.attempt_id), session.number(progress.attempt_id)
+        if task_id is not None and number is not None:
+            self._news.tell(views.told_progress(task_id, number, progress))
 
     def _log_steps(self, session: Session, told: link_pb2.FromExecutor) -> None:
         for start in told.started:
@@ -228,6 +249,9 @@ class Link(link_pb2_grpc.LinkServicer):
         executor = session.executor
         claims.started(db, reports=[reports.start_report(executor, each) for each in told.started])
         claims.paused(db, reports=[reports.pause_report(executor, each) for each in told.paused])
+        if told.progress:
+            newest = {each.attempt_id: reports.progress_report(executor, each) for each in told.progress}
+            claims.progressed(db, reports=list(newest.values()))
         returned = claims.returned(db, attempt_ids=list(told.returned), executor=executor) if told.returned else []
         ended = claims.finished(db, reports=[reports.finish_report(executor, each) for each in told.finished])
         return ended, returned

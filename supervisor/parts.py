@@ -27,6 +27,7 @@ from .news import News
 from .notify import Manager
 from .places import Places
 from .pool import Pool
+from .predecessor import Predecessor
 from .retention import Retention
 from .settle import Settler
 from .taps import Taps
@@ -72,6 +73,7 @@ class Parts:
     desk: Desk
     pool: Pool
     tasks: Tasks
+    predecessor: Predecessor
     link: Link
     retention: Retention
 
@@ -82,13 +84,15 @@ def assemble(world: World, failed: Callable[[BaseException], None]) -> Parts:
     pool = _pool(world, background, lambda end, executor: announce(end, desk, news, executor=executor))
     catalogue = _catalogue(world, background, pool)
     desk = _desk(world, background, catalogue, news=news, taps=taps)
+    tasks = _tasks(world, desk, pool, catalogue, news=news, taps=taps, answers=answers)
     return Parts(
         background=background,
         news=news,
         catalogue=catalogue,
         desk=desk,
         pool=pool,
-        tasks=_tasks(world, desk, pool, catalogue, news=news, taps=taps, answers=answers),
+        tasks=tasks,
+        predecessor=Predecessor(tasks, answers),
         link=Link(
             store=world.store,
             clock=world.clock,

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from typing import NamedTuple
 
 CLAIM_LIMIT = 128
 """Most tasks given out in one transaction."""
+
+
+class Lane(NamedTuple):
+    """What is given out in an order of its own: the tasks of a queue that take slots, or its shared ones."""
+
+    queue: str
+    shared: bool = False
 
 
 def shares(ready: int, free: Mapping[str, int], idle: Mapping[str, int]) -> dict[str, int]:

@@ -15,6 +15,8 @@ from ..proto.values import AttemptState, EndReason, TaskState
 from ..store import Store, model, tasks
 from ..store.db import Db
 from . import durable
+from .desk import Desk
+from .ends import announce_children
 from .news import News
 from .pool import Pool
 
@@ -29,10 +31,11 @@ T = TypeVar("T")
 class Reach:
     """The arm that goes through the store to the executors."""
 
-    def __init__(self, *, store: Store, clock: Clock, pool: Pool, news: News) -> None:
+    def __init__(self, *, store: Store, clock: Clock, pool: Pool, desk: Desk, news: News) -> None:
         self._store = store
         self._clock = clock
         self._pool = pool
+        self._desk = desk
         self._news = news
 
     async def unstarted(self, task_id: str, command: Callable[[Db], T], left: Callable[[T], None]) -> T:
@@ -64,6 +67,7 @@ class Reach:
             )
             session.tell(stops=[stop])
         self._news.ring(cancelled.row.id)
+        announce_children(cancelled.children, self._desk, self._news)
 
     async def pause(self, task_id: str, *, on: bool) -> None:
         """Have a running task's tree stand still, or go on; done when that is durable. Raises Refusal WRONG_STATE."""

@@ -2,29 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..proto import link_pb2
+from ..proto.errors import Refusal
+from ..proto.values import AttemptState, EndReason
 from ..store import model
+from .filling import filled
 from .views import set_known
 
+if TYPE_CHECKING:
+    from .catalogue import Catalogue
 
-def assignment(claimed: model.Claimed, *, tapped: bool) -> link_pb2.Assignment:
-    """What an executor is told of a task that it shall run."""
+
+def assignment(claimed: model.Claimed, *, tapped: bool, catalogue: Catalogue) -> link_pb2.Assignment:
+    """What an executor is told of a task that it shall run. Raises Refusal BAD_ARGUMENTS when it cannot be called.
+
+    Where nobody has its function any more no source is named, and the executor says so.
+    """
     told = link_pb2.Assignment(
         attempt_id=claimed.attempt_id,
         task_id=claimed.task_id,
         number=claimed.number,
         queue=claimed.queue,
-        payload=link_pb2.Payload.FromString(claimed.payload),
         grace_us=claimed.grace_us,
         due_at_us=claimed.due_at_us,
         profile=claimed.profile,
         output_cap_bytes=claimed.output_cap_bytes,
         tapped=tapped,
+        shared=claimed.shared,
+        max_attempts=claimed.max_attempts,
     )
+    told.payload.ParseFromString(claimed.payload)
+    if told.payload.HasField("call"):
+        _name_source(told, claimed, catalogue)
     set_known(told, timeout_us=claimed.timeout_us, scheduled_for_us=claimed.scheduled_for_us)
     return told
+
+
+def _name_source(told: link_pb2.Assignment, claimed: model.Claimed, catalogue: Catalogue) -> None:
+    """Say where the function is, and put the results of other tasks into its arguments."""
+    entry = catalogue.get(told.payload.call.function)
+    if entry is None:
+        return
+    told.source, told.generation = entry.source, entry.generation
+    call = told.payload.call
+    if (full := filled(call, claimed.results)) is not call:
+        entry.check(full)
+        call.CopyFrom(full)
+
+
+def unfit_report(claimed: model.Claimed, executor: str, why: Refusal, now_us: int) -> model.FinishReport:
+    """The end of an attempt that no executor was told of: it cannot be called as it was meant to be."""
+    return model.FinishReport(
+        attempt_id=claimed.attempt_id,
+        executor=executor,
+        state=AttemptState.FAILED,
+        exit_code=None,
+        signal=None,
+        reason=EndReason.BAD_ARGUMENTS,
+        message=why.message,
+        started_at_us=None,
+        finished_at_us=now_us,
+        cpu_s=None,
+        peak_bytes=None,
+        stdout_bytes=0,
+        stderr_bytes=0,
+        dropped_bytes=0,
+        leftovers=0,
+        pid=None,
+    )
 
 
 def start_report(executor: str, told: link_pb2.Started) -> model.StartReport:
@@ -42,6 +89,18 @@ def pause_report(executor: str, told: link_pb2.Paused) -> model.PauseReport:
     """What an executor says of an attempt that stands still or goes on, for the store."""
     return model.PauseReport(
         attempt_id=told.attempt_id, executor=executor, on=told.on, at_us=told.at_us, paused_us=told.paused_us
+    )
+
+
+def progress_report(executor: str, told: link_pb2.Progress) -> model.ProgressReport:
+    """How far an attempt says that it is, for the store."""
+    return model.ProgressReport(
+        attempt_id=told.attempt_id,
+        executor=executor,
+        done=told.done,
+        total=told.total if told.HasField("total") else None,
+        text=told.text,
+        at_us=told.at_us,
     )
 
 
@@ -69,6 +128,9 @@ def finish_report(executor: str, told: link_pb2.Finished) -> model.FinishReport:
         leftovers=told.leftovers,
         pid=known("pid"),
         paused_us=told.paused_us,
+        result=known("result"),
+        again_in_us=known("again_in_us"),
+        snoozed=told.snoozed,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from ..proto import endpoint, link_pb2
+from ..store import model
 from . import log
 
 M = TypeVar("M", link_pb2.ToExecutor, link_pb2.FromExecutor | None)
@@ -19,12 +20,16 @@ BATCH_BYTES = endpoint.MESSAGE_LIMIT // 8
 class Session:
     """The supervisor's end of an executor's stream."""
 
-    def __init__(self, executor: str, slots: int) -> None:
+    def __init__(self, executor: str, slots: int, shared: int = 0) -> None:
+        """`shared`: so many shared tasks it runs at a time, beside those in its slots."""
         self.executor = executor
         self.slots = slots
-        self.credits = 0
+        self.shared = shared
+        self.free = {False: 0, True: 0}
+        """How many tasks it has asked for and not been given; at True: of those that are shared."""
         self.tasks: dict[int, str] = {}
         """Attempt id to task id, of everything this executor has been given and not finished."""
+        self._shared: set[int] = set()
         self._numbers: dict[int, int] = {}
         self.closed = asyncio.Event()
         self.stored = asyncio.Event()
@@ -34,10 +39,28 @@ class Session:
         self._recalls: dict[int, asyncio.Future[bool]] = {}
         self._pauses: dict[int, deque[tuple[bool, asyncio.Future[bool]]]] = {}
 
-    @property
-    def idle(self) -> int:
-        """Slots for which it has no task; below zero where tasks wait for slots."""
-        return self.slots - len(self.tasks)
+    def idle(self, *, shared: bool) -> int:
+        """Slots for which it has no task, or places for shared ones; below zero where tasks wait for them."""
+        return self.shared - len(self._shared) if shared else self.slots - len(self.tasks) + len(self._shared)
+
+    def places(self, *, shared: bool) -> int:
+        """How many tasks it runs at a time, those that are shared or others."""
+        return self.shared if shared else self.slots
+
+    def given(self, *, shared: bool) -> list[str]:
+        """The tasks of that kind that it has been given and not finished."""
+        return [task_id for attempt_id, task_id in self.tasks.items() if (attempt_id in self._shared) is shared]
+
+    def meet(self, live: Iterable[model.LiveAttempt]) -> None:
+        """Note what it held before it came."""
+        for each in live:
+            self._hold(each.attempt_id, each.task_id, number=each.number, shared=each.shared)
+
+    def _hold(self, attempt_id: int, task_id: str, *, number: int, shared: bool) -> None:
+        self.tasks[attempt_id] = task_id
+        self._numbers[attempt_id] = number
+        if shared:
+            self._shared.add(attempt_id)
 
     def tell(self, **fields: Any) -> None:
         """Queue a message for the executor."""
@@ -46,10 +69,9 @@ class Session:
     def assign(self, assignments: Iterable[link_pb2.Assignment]) -> None:
         """Hand tasks over, in as few messages as their size allows."""
         for batch in _batches(assignments):
-            self.tasks.update((each.attempt_id, each.task_id) for each in batch)
-            if log.tells_steps():
-                self._numbers.update((each.attempt_id, each.number) for each in batch)
-                for each in batch:
+            for each in batch:
+                self._hold(each.attempt_id, each.task_id, number=each.number, shared=each.shared)
+                if log.tells_steps():
                     self.step("claimed", each.attempt_id, queue=each.queue)
             self.tell(assignments=batch)
 
@@ -109,15 +131,20 @@ class Session:
             self.tell(taps=taps)
 
     def step(self, event: str, attempt_id: int, **values: Any) -> None:
-        """Log a step of an attempt's way; its number is not known of one that was met again."""
+        """Log a step of an attempt's way."""
         if log.tells_steps():
-            known = {"task": self.tasks.get(attempt_id), "attempt": self._numbers.get(attempt_id)}
+            known = {"task": self.tasks.get(attempt_id), "attempt": self.number(attempt_id)}
             log.step(event, **known, executor=self.executor, **values)
+
+    def number(self, attempt_id: int) -> int | None:
+        """Which attempt of its task it is; None when this executor does not have it."""
+        return self._numbers.get(attempt_id)
 
     def forget(self, attempt_id: int) -> None:
         """Note that the executor has nothing more to do with an attempt."""
         self.tasks.pop(attempt_id, None)
         self._numbers.pop(attempt_id, None)
+        self._shared.discard(attempt_id)
         self._give_up(attempt_id)
 
     def returned(self, attempt_id: int) -> None:
@@ -127,7 +154,7 @@ class Session:
 
     def close(self) -> None:
         """Note that the stream has ended. Harmless when repeated."""
-        self.credits = 0
+        self.free = {False: 0, True: 0}
         self.closed.set()
         self._reports.put_nowait(None)
         for attempt_id in {*self._recalls, *self._pauses}:
@@ -152,6 +179,8 @@ async def _merged(queue: asyncio.Queue[M]) -> M:
             queue.put_nowait(None)
             break
         size += following.ByteSize()
+        if isinstance(following, link_pb2.ToExecutor) and following.HasField("sources"):
+            message.ClearField("sources")  # merging would join both; only the last counts
         message.MergeFrom(following)
     return message
 

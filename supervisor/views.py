@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..proto import api_pb2, link_pb2
 from ..proto.clock import SECOND_US
 from ..store import model
+
+LABEL_LIMIT = 40
 
 
 def outcome(row: model.TaskRow) -> api_pb2.Task:
@@ -33,7 +36,6 @@ def task(row: model.TaskRow) -> api_pb2.Task:
     """A task as users see it, without its attempts."""
     payload = link_pb2.Payload.FromString(row.payload or b"")
     shown = api_pb2.Task(
-        command=command(payload),
         queue=row.queue,
         priority=row.priority,
         created_at_us=row.created_at_us,
@@ -46,7 +48,15 @@ def task(row: model.TaskRow) -> api_pb2.Task:
         on_lost=row.on_lost,
         profile=row.profile,
         cancel_requested=row.cancel_requested_at_us is not None,
+        retry_delay_us=row.retry_delay_us,
+        waits_for=row.waits_for,
     )
+    if payload.HasField("call"):
+        shown.call.CopyFrom(payload.call)
+    elif row.kind == "command":
+        shown.command.CopyFrom(command(payload))
+    if row.progress is not None:
+        shown.progress.CopyFrom(progress(row.progress))
     set_known(
         shown,
         lateness_s=_seconds(row.lateness_us),
@@ -59,12 +69,54 @@ def task(row: model.TaskRow) -> api_pb2.Task:
     return shown
 
 
-def detailed(row: model.TaskRow, attempts: list[model.AttemptRow]) -> api_pb2.Task:
-    """A task with its attempts and the names of its variables."""
+def detailed(
+    row: model.TaskRow, attempts: Iterable[model.AttemptRow], parents: Iterable[model.ParentRow] = ()
+) -> api_pb2.Task:
+    """A task with its attempts, the tasks it waits for, and the names of its variables."""
     shown = task(row)
     shown.attempts.extend(attempt(each) for each in attempts)
+    shown.after.extend(parent(each) for each in parents)
     shown.env_names.extend(sorted(link_pb2.Payload.FromString(row.payload or b"").env))
     return shown
+
+
+def with_result(shown: api_pb2.Task, result: bytes | None) -> api_pb2.Task:
+    """The same task with what it returned; None: it returned nothing, which is not none."""
+    if result is not None:
+        shown.result.SetInParent()
+        shown.result.MergeFromString(result)
+    return shown
+
+
+def parent(row: model.ParentRow) -> api_pb2.Parent:
+    """A task that another waits for."""
+    return api_pb2.Parent(id=row.id, condition=row.condition, state=row.state or "", met=row.met)
+
+
+def progress(told: model.Progress) -> api_pb2.Progress:
+    """How far an attempt says that it is."""
+    return api_pb2.Progress(done=told.done, total=told.total, text=told.text, at_us=told.at_us)
+
+
+def told_progress(task_id: str, number: int, told: link_pb2.Progress) -> api_pb2.TaskProgress:
+    """The same, as an executor has just told it."""
+    said = api_pb2.Progress(done=told.done, text=told.text, at_us=told.at_us)
+    if told.HasField("total"):
+        said.total = told.total
+    return api_pb2.TaskProgress(id=task_id, attempt=number, progress=said)
+
+
+def node(row: model.TaskRow) -> api_pb2.Node:
+    """A task in a graph."""
+    return api_pb2.Node(id=row.id, label=row.name or _work(row), state=row.state)
+
+
+def _work(row: model.TaskRow) -> str:
+    """What a task runs, on one short line."""
+    payload = link_pb2.Payload.FromString(row.payload or b"")
+    words = payload.call.function or payload.shell or " ".join(payload.args)
+    line = " ".join(words[: LABEL_LIMIT * 2].split())
+    return line if len(line) <= LABEL_LIMIT else f"{line[: LABEL_LIMIT - 3]}..."
 
 
 def command(payload: link_pb2.Payload) -> api_pb2.Command:

@@ -9,6 +9,7 @@ from functools import partial
 import grpc
 import pytest
 
+from support.fake_catalogue import FakeCatalogue
 from tsched.proto import endpoint, link_pb2, link_pb2_grpc
 from tsched.proto.clock import SystemClock
 from tsched.store import Store, claims, executors, model, tasks
@@ -93,6 +94,7 @@ class House:
             pool=self.pool,
             taps=Taps(),
             news=self.news,
+            catalogue=FakeCatalogue(),
             background=Background(self.failures.append),
         )
         self.server = grpc.aio.server()
@@ -166,7 +168,7 @@ def test_a_finish_that_arrived_is_stored_and_told_though_the_stream_broke_meanwh
                 held_up = house.store.write(lambda _: gate.wait(LIMIT_S))
                 finished = link_pb2.Finished(attempt_id=attempt_id, state="succeeded", exit_code=0, finished_at_us=5)
                 await call.write(link_pb2.FromExecutor(finished=[finished], claim=3))
-                await seen(lambda: session.credits)  # it has arrived
+                await seen(lambda: session.free[False])  # it has arrived
             await session.closed.wait()
             assert not session.stored.is_set()
             bell.clear()

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import grpc
 import pytest
 
+from support.fake_catalogue import FakeCatalogue
 from tsched.proto import api_pb2, api_pb2_grpc, endpoint
 from tsched.proto.clock import SystemClock
 from tsched.proto.sealing import PlainSealer
@@ -15,6 +16,7 @@ from tsched.store import Store, claims, executors, model, retention, tasks
 from tsched.store.cipher import PlainCipher
 from tsched.supervisor import config
 from tsched.supervisor.api import Tasks
+from tsched.supervisor.final_answers import FinalAnswers
 from tsched.supervisor.news import News
 from tsched.supervisor.session import Session
 from tsched.supervisor.taps import Taps
@@ -43,7 +45,7 @@ class Desk:
     def __init__(self):
         self.told = 0
 
-    def ready(self, _queue):
+    def ready(self, _lane):
         self.told += 1
 
     def scheduled(self, _due_us):
@@ -70,7 +72,14 @@ class House:
         self.store = Store.open(folder, PlainCipher(), CLOCK)
         self.store.write(partial(executors.register, row=EXECUTOR)).result()
         self.desk, self.pool, self.news = Desk(), Pool(), News()
-        parts = {"desk": self.desk, "pool": self.pool, "taps": Taps(), "news": self.news}
+        parts = {
+            "catalogue": FakeCatalogue(),
+            "answers": FinalAnswers(),
+            "desk": self.desk,
+            "pool": self.pool,
+            "taps": Taps(),
+            "news": self.news,
+        }
         self.tasks = Tasks(store=self.store, sealer=PlainSealer(), clock=CLOCK, config=config.load(None), **parts)
         self.server = grpc.aio.server()
         self.server.add_insecure_port(endpoint.target(folder / "s"))

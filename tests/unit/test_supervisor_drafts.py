@@ -4,20 +4,53 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsched.proto import api_pb2, checks, link_pb2
+from support.fake_catalogue import FakeCatalogue, entry
+from tsched.proto import anys, api_pb2, call_pb2, checks, link_pb2
 from tsched.proto.errors import Refusal, RefusalReason
 from tsched.supervisor import config, drafts
 
 CONFIG = config.load(None)
 NOW_US = 1_800_000_000_000_000
+CATALOGUE = FakeCatalogue(
+    entry("add", ("a", "int"), ("b", "int")),
+    entry(
+        "careful",
+        is_async=True,
+        queue="slow",
+        priority=7,
+        retries=3,
+        retry_delay_us=2_000_000,
+        timeout_us=9_000_000,
+    ),
+)
 
 
 def spec(**fields):
     return api_pb2.TaskSpec(command=api_pb2.Command(shell="true"), cwd="/", **fields)
 
 
+def drafter(common=None, **values):
+    common = common or api_pb2.TaskSpec()
+    return drafts.Drafter(common, now_us=NOW_US, config=CONFIG, catalogue=CATALOGUE, **values)
+
+
 def draft(**fields):
-    return drafts.Drafter(api_pb2.TaskSpec(), now_us=NOW_US, config=CONFIG).draft(spec(**fields))
+    return drafter().draft(spec(**fields))
+
+
+def called(function, *args, **fields):
+    made = call_pb2.Call(function=function)
+    for each in args:
+        made.args.append(each if isinstance(each, call_pb2.Argument) else value(each))
+    return api_pb2.TaskSpec(call=made, **fields)
+
+
+def value(plain):
+    return call_pb2.Argument(value=anys.to_any(plain))
+
+
+def after(*ids, **fields):
+    return [api_pb2.Dependency(task=api_pb2.TaskRef(id=each), **fields) for each in ids]
 
 
 def test_without_a_time_a_task_is_ready_and_with_one_it_is_scheduled_for_it():
@@ -74,3 +107,84 @@ def test_what_cannot_be_is_refused_with_its_reason(fields, reason):
     with pytest.raises(Refusal) as caught:
         draft(**fields)
     assert caught.value.reason == reason
+
+
+def test_a_call_is_stored_as_a_function_that_is_tried_again_when_it_is_lost():
+    made = drafter().draft(called("add", 1, 2))
+    payload = link_pb2.Payload.FromString(made.payload)
+    assert (made.kind, made.shared, made.on_lost, payload.cwd) == ("function", False, "retry", "/")
+    assert [anys.from_any(each.value) for each in payload.call.args] == [1, 2]
+    assert (draft().kind, draft().on_lost) == ("command", "fail")
+
+
+def test_what_a_submission_does_not_say_is_as_the_function_s_author_chose():
+    made = drafter().draft(called("careful"))
+    assert (made.queue, made.priority, made.max_attempts, made.retry_delay_us) == ("slow", 7, 4, 2_000_000)
+    assert (made.timeout_us, made.shared) == (9_000_000, True)
+    chosen = drafter().draft(
+        called("careful", queue="q", priority=0, retries=0, retry_delay_us=1_000, timeout_us=1_000)
+    )
+    assert (chosen.queue, chosen.priority, chosen.max_attempts, chosen.retry_delay_us) == ("q", 0, 1, 1_000)
+    assert chosen.timeout_us == 1_000
+
+
+def test_what_one_task_runs_goes_before_what_all_have_in_common():
+    common = api_pb2.TaskSpec(call=called("add", 1, 2).call, after=after("p"))
+    own = drafter(common).draft(spec())
+    assert (own.kind, [each.task for each in own.dependencies]) == ("command", ["p"])
+    assert drafter(common).draft(api_pb2.TaskSpec()).kind == "function"
+    assert [each.task for each in drafter(common).draft(spec(after=after("q"))).dependencies] == ["q"]
+
+
+def test_dependencies_say_whose_result_is_an_argument():
+    first = call_pb2.Argument(result_of=1)
+    rest = call_pb2.Argument(results_of=call_pb2.Results(after=[2, 2]))
+    made = drafter().draft(called("add", first, rest, after=after("a", "b", "c")))
+    assert [(each.task, each.condition, each.wants_result) for each in made.dependencies] == [
+        ("a", "ok", False),
+        ("b", "ok", True),
+        ("c", "ok", True),
+    ]
+
+
+def test_a_dependency_may_name_another_task_of_the_request_by_its_place():
+    named = [api_pb2.Dependency(task=api_pb2.TaskRef(index=0), condition="any")]
+    [made] = drafter(tasks=2).draft(spec(after=named)).dependencies
+    assert (made.task, made.condition) == (0, "any")
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (called("sub", 1, 2), RefusalReason.NO_SUCH_FUNCTION),
+        (called("add", 1), RefusalReason.BAD_ARGUMENTS),
+        (called("add", 1, "2"), RefusalReason.BAD_ARGUMENTS),
+        (called("add", 1, call_pb2.Argument(result_of=0)), RefusalReason.BAD_ARGUMENTS),
+        (called("add", 1, call_pb2.Argument(result_of=1), after=after("a")), RefusalReason.BAD_ARGUMENTS),
+        (called("add", 1, 2, command=api_pb2.Command(shell="true")), RefusalReason.BAD_COMMAND),
+        (called("add", 1, 2, stdin=b""), RefusalReason.BAD_VALUE),
+        (called("add", 1, 2, cwd="here"), RefusalReason.BAD_CWD),
+        (api_pb2.TaskSpec(cwd="/"), RefusalReason.BAD_COMMAND),
+        (spec(retries=1001), RefusalReason.BAD_VALUE),
+        (spec(retry_delay_us=999), RefusalReason.BAD_DURATION),
+        (spec(retry_delay_us=3_600_000_001), RefusalReason.BAD_DURATION),
+        (spec(after=after("a", condition="well")), RefusalReason.BAD_VALUE),
+        (spec(after=after("a/b")), RefusalReason.BAD_ID),
+        (spec(after=[api_pb2.Dependency()]), RefusalReason.BAD_VALUE),
+        (spec(after=[api_pb2.Dependency(task=api_pb2.TaskRef(index=1))]), RefusalReason.BAD_VALUE),
+    ],
+)
+def test_a_call_or_a_dependency_that_cannot_be_is_refused_with_its_reason(asked, reason):
+    with pytest.raises(Refusal) as caught:
+        drafter().draft(asked)
+    assert caught.value.reason == reason
+
+
+def test_the_dependencies_of_a_request_are_limited_all_together():
+    drafting = drafter(tasks=10)
+    many = spec(after=after("p") * (checks.DEPENDENCIES_LIMIT // 2))
+    assert len(drafting.draft(many).dependencies) == checks.DEPENDENCIES_LIMIT // 2
+    drafting.draft(many)
+    with pytest.raises(Refusal) as caught:
+        drafting.draft(spec(after=after("p")))
+    assert caught.value.reason == RefusalReason.TOO_LARGE

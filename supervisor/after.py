@@ -1,0 +1,61 @@
+"""What a task waits for: from what a request says to what is stored. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..proto import api_pb2, call_pb2, checks
+from ..proto.errors import Refusal, RefusalReason
+from ..proto.values import Condition
+from ..store import model
+
+
+def dependencies(
+    after: Sequence[api_pb2.Dependency], call: call_pb2.Call | None, *, tasks: int
+) -> tuple[model.Dependency, ...]:
+    """The dependencies of one task, whose call may take results of them, in a request of so many tasks.
+
+    Raises Refusal BAD_ID, BAD_VALUE, or BAD_ARGUMENTS for a result of what it does not wait for.
+    """
+    taken = places(call) if call is not None else frozenset()
+    check_places(taken, len(after))
+    return tuple(
+        model.Dependency(
+            task=_task(each.task, tasks), condition=_condition(each.condition), wants_result=place in taken
+        )
+        for place, each in enumerate(after)
+    )
+
+
+def places(call: call_pb2.Call) -> frozenset[int]:
+    """Which of the tasks that it waits for a call takes results of, by their places."""
+    arguments = [*call.args, *call.kwargs.values()]
+    taken = {each.result_of for each in arguments if each.HasField("result_of")}
+    return frozenset(taken.union(*(each.results_of.after for each in arguments if each.HasField("results_of"))))
+
+
+def check_places(taken: frozenset[int], count: int) -> None:
+    """Raises Refusal BAD_ARGUMENTS unless all of them are among so many."""
+    if taken and max(taken) >= count:
+        message = f"an argument is the result of number {max(taken)} of the tasks waited for, which are {count}"
+        raise Refusal(RefusalReason.BAD_ARGUMENTS, message, "they are counted from 0, in the order of `after`")
+
+
+def _task(named: api_pb2.TaskRef, tasks: int) -> str | int:
+    which = named.WhichOneof("task")
+    if which == "id":
+        return checks.check_reference(named.id)
+    if which is None:
+        raise Refusal(RefusalReason.BAD_VALUE, "a dependency names no task", "give an id, or a place in this request")
+    if named.index >= tasks:
+        message = f"a dependency names task number {named.index} of a request that has {tasks}"
+        raise Refusal(RefusalReason.BAD_VALUE, message, "they are counted from 0")
+    return named.index
+
+
+def _condition(word: str) -> str:
+    try:
+        return Condition(word or Condition.OK)
+    except ValueError:
+        there = ", ".join(Condition)
+        raise Refusal(RefusalReason.BAD_VALUE, f"no such condition: {checks.quoted(word)}", f"use {there}") from None
