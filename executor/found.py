@@ -88,7 +88,7 @@ class Found:
 
 def name_problem(name: str) -> str:
     """What keeps a function from being called so; empty when nothing does."""
-    if not name or len(name) > NAME_LIMIT:
+    if not name.rpartition("::")[2] or len(name) > NAME_LIMIT:
         return f"a function's name has 1 to {NAME_LIMIT} characters"
     if not name.isprintable() or any(character.isspace() for character in name):
         return "a function's name has no spaces and no control characters"

@@ -7,7 +7,6 @@ A type is "any", "none", "bool", "int", "float", "str", "bytes", ["list", TYPE],
 from __future__ import annotations
 
 import collections.abc
-import functools
 import inspect
 import types
 import typing
@@ -153,10 +152,8 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
 def _names_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The names that its annotations mean: of the module that defines it."""
     function = inspect.unwrap(function)
-    while isinstance(function, functools.partial):
-        function = inspect.unwrap(function.func)
-    method = getattr(function, "__func__", function)
-    called = method if hasattr(method, "__globals__") else type(function).__call__
+    function = getattr(function, "__func__", function)
+    called = function if hasattr(function, "__globals__") else type(function).__call__
     return getattr(called, "__globals__", {})
 
 
