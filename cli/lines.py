@@ -60,29 +60,29 @@ def quoted(line: str) -> str:
     return "'" + line.replace("'", "'\"'\"'") + "'"
 
 
-def shell(template: str, line: str) -> str:
+def shell(template: str, line: str, place: str = PLACE) -> str:
     """A line for the shell in which the line of the list is one word, or part of one."""
-    return template.replace(PLACE, quoted(line))
+    return template.replace(place, quoted(line))
 
 
-def check_shell(template: str) -> None:
+def check_shell(template: str, place: str = PLACE) -> None:
     """Raises Refusal BAD_COMMAND where `{}` stands in a place in which quotes do not protect what is put there."""
-    if PLACE in template and (_misled(template) or any(_in_quotes(template))):
-        hint = 'write {} bare, it is quoted already; or write "$TSCHED_ITEM" instead'
-        raise Refusal(RefusalReason.BAD_COMMAND, "{} stands where a line cannot be quoted safely", hint)
+    if place in template and (_misled(template, place) or any(_in_quotes(template, place))):
+        hint = f'write {place} bare, it is quoted already; or write "$TSCHED_ITEM" instead'
+        raise Refusal(RefusalReason.BAD_COMMAND, f"{place} stands where a line cannot be quoted safely", hint)
 
 
-def _misled(template: str) -> bool:
-    return any(mark in template for mark in _MISLEADING) or "\\" + PLACE in template or "$" + PLACE in template
+def _misled(template: str, mark: str) -> bool:
+    return any(each in template for each in _MISLEADING) or "\\" + mark in template or "$" + mark in template
 
 
-def _in_quotes(template: str) -> list[bool]:
+def _in_quotes(template: str, mark: str) -> list[bool]:
     """For each `{}` whether it stands in quotes."""
     found, quote, skip = [], "", 0
     for place, character in enumerate(template):
         if place < skip:
             continue
-        if template.startswith(PLACE, place):
+        if template.startswith(mark, place):
             found.append(bool(quote))
         elif character == "\\" and quote != "'":
             skip = place + 2

@@ -33,6 +33,7 @@ VERBS = {
     "run": ("submit", "run a command now and follow it; exits with its code"),
     "schedule": ("submit", "run a command at a time or after a while"),
     "call": ("call", "call a registered function; prints what it returns, as JSON"),
+    "submit": ("workflow", "submit tasks that wait for each other, from a TOML file"),
     "list": ("look", "tasks, newest first"),
     "show": ("look", "everything about one task"),
     "logs": ("look", "what a task wrote"),

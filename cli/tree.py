@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..proto.values import Condition
 from . import escape
+from .views import condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,13 +91,9 @@ def _after(parents: Sequence[api.Edge]) -> str:
     """What it comes after, where its place does not say it."""
     if len(parents) < 2 and all(each.condition == Condition.OK for each in parents):  # noqa: PLR2004 - just the one
         return ""
-    named = [_named(each) for each in parents[:PARENTS_SHOWN]]
+    named = [condition(each.parent, each.condition) for each in parents[:PARENTS_SHOWN]]
     more = len(parents) - len(named)
     return f"(after {', '.join(named + [f'{more} more'] * (more > 0))})"
-
-
-def _named(edge: api.Edge) -> str:
-    return edge.parent if edge.condition == Condition.OK else f"{edge.parent}:{edge.condition}"
 
 
 def dot(graph: api.GraphResponse) -> str:
