@@ -14,7 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from .. import __version__
-from ..proto import api_pb2_grpc, endpoint, link_pb2_grpc
+from ..proto import api_pb2_grpc, endpoint, link_pb2_grpc, taskscheduler_pb2_grpc
 from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import EndReason
@@ -69,6 +69,10 @@ class Service:
             "tsched.v1.Tasks": (api_pb2_grpc.add_TasksServicer_to_server, self._parts.tasks),
             "tsched.v1.Functions": (api_pb2_grpc.add_FunctionsServicer_to_server, Functions(self._parts.catalogue)),
             "tsched.v1.Control": (api_pb2_grpc.add_ControlServicer_to_server, self._control),
+            "taskscheduler.TaskScheduler": (
+                taskscheduler_pb2_grpc.add_TaskSchedulerServicer_to_server,
+                self._parts.predecessor,
+            ),
         }
 
     def _public_server(self) -> grpc.aio.Server:
