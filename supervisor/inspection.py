@@ -240,8 +240,8 @@ def _understood(child: _Child) -> Description:
             return Description(functions=functions, failed=[line for each in failed if (line := _failure(each))])
     log.get().debug("inspection_not_understood", said=bytes(child.out[:MESSAGE_LIMIT]).decode(errors="replace"))
     if not child.out:
-        raise InspectionError("it ended its process with exit code 0 while it was imported")
-    raise InspectionError("it told nothing of its functions: is its python one of 3.11 or newer?")
+        raise InspectionError("its process ended with exit code 0 and told nothing of its functions")
+    raise InspectionError("what it told is no description of functions: is its python a Python?")
 
 
 def _failure(told: Any) -> str:

@@ -149,6 +149,8 @@ def _library(path: Path) -> tuple[str, SourceKind]:
     """The name and kind of a file *.so: one that Python could import has PyInit_NAME in it."""
     suffix = next((each for each in EXTENSION_SUFFIXES if path.name.endswith(each)), LIBRARY)
     stem = path.name.removesuffix(suffix)
+    if "." in stem:  # made for another Python: that is told when it is loaded
+        return stem.partition(".")[0], SourceKind.PYTHON
     if suffix != LIBRARY or _holds(path, f"PyInit_{stem}\0".encode()):
         return stem, SourceKind.PYTHON
     return stem.removeprefix(LIBRARY_PREFIX), SourceKind.NATIVE
