@@ -80,13 +80,7 @@ class Looking:
             raise Refusal(RefusalReason.BAD_VALUE, "no task is named", "name at least one")
         least, most = GRAPH_LIMIT_RANGE
         limit = max(least, min(request.limit or GRAPH_LIMIT, most))
-        query = partial(graph.connected, ids=list(request.ids), limit=limit)
-        found = await asyncio.wrap_future(self._store.read(query))
-        edges = [
-            api_pb2.Edge(parent=each.parent, child=each.child, condition=each.condition, met=each.met)
-            for each in found.edges
-        ]
-        return api_pb2.GraphResponse(nodes=map(views.node, found.tasks), edges=edges, truncated=found.truncated)
+        return await asyncio.wrap_future(self._store.read(partial(_graph, ids=list(request.ids), limit=limit)))
 
     async def _whole(self, task_id: str, *, result: bool) -> Whole:
         return await asyncio.wrap_future(self._store.read(partial(_whole, id=task_id, result=result)))
@@ -107,6 +101,28 @@ def _whole(db: Db, *, id: str, result: bool) -> Whole:  # noqa: A002 - the word 
     row = tasks.get(db, id=id)
     returned = tasks.result(db, id=id) if result else None
     return Whole(row, tasks.attempts_of(db, id=id), tasks.parents_of(db, id=id), returned)
+
+
+def _graph(db: Db, *, ids: list[str], limit: int) -> api_pb2.GraphResponse:
+    found = graph.connected(db, ids=ids, limit=limit)
+    return api_pb2.GraphResponse(
+        nodes=[
+            api_pb2.Node(id=each.id, label=each.name or _work(db, each.id), state=each.state) for each in found.tasks
+        ],
+        edges=[
+            api_pb2.Edge(parent=each.parent, child=each.child, condition=each.condition, met=each.met)
+            for each in found.edges
+        ],
+        truncated=found.truncated,
+    )
+
+
+def _work(db: Db, task_id: str) -> str:
+    """What a task runs, loaded one at a time: each may be megabytes long."""
+    try:
+        return views.work(tasks.payload(db, id=task_id))
+    except Refusal:  # it is damaged
+        return ""
 
 
 def _seen(db: Db, *, id: str) -> Seen:  # noqa: A002 - the word of the contract

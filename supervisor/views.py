@@ -106,14 +106,9 @@ def told_progress(task_id: str, number: int, told: link_pb2.Progress) -> api_pb2
     return api_pb2.TaskProgress(id=task_id, attempt=number, progress=said)
 
 
-def node(row: model.TaskRow) -> api_pb2.Node:
-    """A task in a graph."""
-    return api_pb2.Node(id=row.id, label=row.name or _work(row), state=row.state)
-
-
-def _work(row: model.TaskRow) -> str:
+def work(stored: bytes) -> str:
     """What a task runs, on one short line."""
-    payload = link_pb2.Payload.FromString(row.payload or b"")
+    payload = link_pb2.Payload.FromString(stored)
     words = payload.call.function or payload.shell or " ".join(payload.args)
     line = " ".join(words[: LABEL_LIMIT * 2].split())
     return line if len(line) <= LABEL_LIMIT else f"{line[: LABEL_LIMIT - 3]}..."
