@@ -167,7 +167,9 @@ def params_of(told: Any) -> Params:
 
 def _param_of(told: Any) -> Param:
     match told:
-        case {"name": str(name), "kind": str(kind), "type": kept, "required": bool(required)} if kind in KINDS:
+        case {"name": str(name), "kind": str(kind), "type": kept, "required": bool(required)} if (
+            kind in KINDS and name.isidentifier()
+        ):
             return Param(name, kind, type_of(kept), required)
     raise ValueError(f"no such parameter: {str(told)[:80]}")
 

@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..proto import checks, link_pb2
-from ..proto.clock import SECOND_US, Clock
+from ..proto.clock import Clock
 from ..proto.errors import Refusal, RefusalReason
 from . import log, remembered, sources
 from .background import Background
@@ -32,6 +33,7 @@ from .sources import Found
 T = TypeVar("T")
 
 LOADED, UNLOADED, FAILED = "loaded", "unloaded", "failed"
+GENERATION_US = 1000
 SETTLE_S = 60.0
 SHOWN_WRONG = 5
 Key = tuple[str, str]
@@ -107,7 +109,8 @@ class Catalogue:
         self._changing = asyncio.Lock()
         self._looks: set[asyncio.Task[Any]] = set()
         self._closed = False
-        kept = remembered.read(paths.state_dir) or Kept(last_generation=clock.now_us() // SECOND_US)
+        # Where nothing is kept the clock says what is more than before: no source is loaded so often.
+        kept = remembered.read(paths.state_dir) or Kept(last_generation=clock.now_us() // GENERATION_US)
         self._last_generation = kept.last_generation
         self._unloaded = set(kept.unloaded)
         self._held: dict[Key, Held] = {each.key: each for each in map(_restored, kept.sources)}
@@ -178,22 +181,22 @@ class Catalogue:
         await asyncio.gather(*self._looks, return_exceptions=True)
 
     async def _begin(self) -> None:
-        with suppress(asyncio.CancelledError):  # of a look that `close` ended
-            await self._work(self._inspector.clear())
-            await self._work(self._look_at_all())
+        with suppress(Refusal):  # closed meanwhile
+            await self._work(self._inspector.clear)
+            await self._work(self._look_at_all)
         self._first.set()
 
     # Changes.
 
     async def reload_all(self) -> None:
         """Look at everything anew. What cannot be loaded stays as it was and says so."""
-        await self._work(self._look_at_all())
+        await self._work(self._look_at_all)
 
     async def reload(self, name: str) -> None:
         """Look at one source anew. Raises Refusal NO_SUCH_PLUGIN, WRONG_STATE, PLUGIN_FAILED."""
         if name in self._unloaded:
             raise Refusal(RefusalReason.WRONG_STATE, f"{name} is unloaded", f"load it: tsched plugins load {name}")
-        await self._work(self._look_at_one(name))
+        await self._work(partial(self._look_at_one, name))
         self._check_loaded(name)
 
     async def load(self, name: str) -> None:
@@ -202,12 +205,12 @@ class Catalogue:
         if held is not None and held.state == LOADED:
             hint = f"to read it anew: tsched plugins reload {name}"
             raise Refusal(RefusalReason.WRONG_STATE, f"{name} is loaded already", hint)
-        await self._work(self._look_at_one(name, wanted=True))
+        await self._work(partial(self._look_at_one, name, wanted=True))
         self._check_loaded(name)
 
     async def unload(self, name: str) -> None:
         """Have no new call find its functions, over restarts too. Raises Refusal NO_SUCH_PLUGIN, WRONG_STATE."""
-        await self._work(self._unload(name))
+        await self._work(partial(self._unload, name))
 
     async def _unload(self, name: str) -> None:
         held = self._named(name)
@@ -317,16 +320,23 @@ class Catalogue:
         except OSError as error:
             log.get().warning("functions_not_kept", error=str(error))
 
-    async def _work(self, change: Awaitable[T]) -> T:
+    async def _work(self, change: Callable[[], Awaitable[T]]) -> T:
         """Make one change at a time, to its end, also when whoever asked for it leaves. Raises its Refusal."""
         look = asyncio.ensure_future(self._alone(change))
         self._looks.add(look)
         look.add_done_callback(self._looks.discard)
-        return await asyncio.shield(look)
+        try:
+            return await asyncio.shield(look)
+        except asyncio.CancelledError:
+            if not self._closed:
+                raise
+            raise Refusal(RefusalReason.DRAINING, "the service is stopping", "ask again afterwards") from None
 
-    async def _alone(self, change: Awaitable[T]) -> T:
+    async def _alone(self, change: Callable[[], Awaitable[T]]) -> T:
         async with self._changing:
-            return await change
+            if self._closed:
+                raise asyncio.CancelledError
+            return await change()
 
     # What is said.
 

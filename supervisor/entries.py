@@ -12,10 +12,12 @@ from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal
 from ..proto.values import SourceKind
 from .arguments import Params, params_of
+from .config import PROFILE_NAME
 
 NAME_LIMIT = 512
 SIGNATURE_LIMIT = 2_000
 DOC_LIMIT = 8_000
+MESSAGE_LIMIT = 500
 RETRIES_LIMIT = 1_000_000
 DELAY_RANGE_US = (0, checks.GRACE_RANGE_US[1])
 PLUGIN_KINDS = frozenset({SourceKind.PYTHON, SourceKind.NATIVE})
@@ -124,6 +126,8 @@ def _options(chosen: Mapping[str, Any]) -> dict[str, Any]:
     queue, profile = chosen.get("queue") or "", chosen.get("profile") or ""
     if not (isinstance(queue, str) and isinstance(profile, str)):
         raise BadDescriptionError("queue and profile must be names")
+    if profile and not PROFILE_NAME.fullmatch(profile):
+        raise BadDescriptionError(f"no profile has such a name: {checks.quoted(profile)}")
     return {
         "queue": checks.check_queue(queue) if queue else "",
         "profile": profile,
@@ -150,3 +154,9 @@ def _length(value: object, name: str, limits_us: tuple[int, int]) -> int | None:
     if not good or not limits_us[0] <= value * SECOND_US <= limits_us[1]:  # type: ignore[operator]
         raise BadDescriptionError(f"{name} must be seconds from {limits_us[0]} to {limits_us[1] // SECOND_US}")
     return round(value * SECOND_US)  # type: ignore[operator]
+
+
+def one_line(text: str) -> str:
+    """A text from outside as one line that may be shown."""
+    shown = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(shown.split())[:MESSAGE_LIMIT]

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from ..proto import procs
 from . import log
-from .entries import Origin
+from .entries import MESSAGE_LIMIT, Origin, one_line
 
 PROGRAM = Path(__file__).resolve().parent.parent / "executor" / "begin.py"
 """What runs a function's interpreter. Run by path: there tsched need not be installed."""
@@ -32,7 +32,6 @@ TIME_S = 30.0
 AT_ONCE = 2
 ANSWER_LIMIT = 4 << 20
 ERRORS_KEPT = 64 << 10
-MESSAGE_LIMIT = 500
 READ_SIZE = 65_536
 SWEEP_S = 10.0
 HOME_VARIABLE = "TSCHED_INSPECTION"
@@ -258,9 +257,3 @@ def _why(code: int, said: str) -> str:
         with suppress(ValueError):
             return f"it was killed by {signal.Signals(-code).name} while it was imported"
     return one_line(last) or f"it ended its process with exit code {code} while it was imported"
-
-
-def one_line(text: str) -> str:
-    """A text from outside as one line that may be shown."""
-    shown = "".join(each if each.isprintable() else " " for each in text)
-    return " ".join(shown.split())[:MESSAGE_LIMIT]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import os
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from ..proto.values import SourceKind
 from . import trust
 from .config import Config, FunctionSource
-from .entries import PLUGIN_KINDS, Origin
+from .entries import PLUGIN_KINDS, Origin, one_line
 
 BUILTIN = "builtin"
 GROUP = "tsched.tasks"
@@ -87,10 +88,11 @@ def _configured(given: FunctionSource) -> Found:
 
 def _entry_points() -> list[Found]:
     """One source for each distribution that has some."""
-    places: dict[str, list[str]] = defaultdict(list)
-    for point in metadata.entry_points(group=GROUP):
-        distribution = point.dist.name if point.dist else GROUP
-        places[distribution].append(f"{point.name} = {point.value}")
+    try:
+        places = _places_of_entry_points()
+    except Exception as error:  # noqa: BLE001 - what is written of an installed package may be anything
+        origin = Origin(name=GROUP, kind=SourceKind.ENTRY_POINTS, python=sys.executable)
+        return [Found(origin=origin, wrong=one_line(f"the installed packages cannot be read: {error!r}"))]
     return [
         Found(
             origin=Origin(
@@ -99,6 +101,16 @@ def _entry_points() -> list[Found]:
         )
         for name in sorted(places)
     ]
+
+
+def _places_of_entry_points() -> dict[str, list[str]]:
+    """What each distribution names, as NAME = MODULE:OBJECT."""
+    importlib.invalidate_caches()  # what was installed since is seen
+    places: dict[str, list[str]] = defaultdict(list)
+    for point in metadata.entry_points(group=GROUP):
+        distribution = point.dist.name if point.dist else GROUP
+        places[distribution].append(f"{point.name} = {point.value}")
+    return places
 
 
 def _plugins(library: Path) -> list[Found]:
@@ -170,9 +182,9 @@ def _checked(origin: Origin) -> Found:
     try:
         _check(origin)
     except trust.UnsafeError as error:
-        return Found(origin=origin, wrong=str(error), unsafe=True)
+        return Found(origin=origin, wrong=one_line(str(error)), unsafe=True)
     except OSError as error:
-        return Found(origin=origin, wrong=f"{error.filename}: {error.strerror}")
+        return Found(origin=origin, wrong=one_line(f"{error.filename}: {error.strerror}"))
     return Found(origin=origin)
 
 
