@@ -170,13 +170,15 @@ def _table(path: str) -> _Plugin:
 
 def _name(entry: _Function, which: str) -> str:
     """The name of a function of which all is well. Raises SourceError."""
+    if not entry.name:
+        raise SourceError(f"{which} has no name")
     try:
-        name = (entry.name or b"").decode()
+        name = str(entry.name, "utf-8")
     except UnicodeDecodeError:
         raise SourceError(f"{which}: its name is not UTF-8: {entry.name!r}") from None
     problem = name_problem(name) or ("a name in a plugin has no ::" if "::" in name else "")
     if problem:
-        raise SourceError(f"{which}: its name is {name!r}; {problem}" if entry.name else f"{which} has no name")
+        raise SourceError(f"{which}: its name is {name!r}; {problem}")
     if not entry.function:
         raise SourceError(f"{which}, {name}: its function is NULL")
     if entry.flags & ~ASYNC:
