@@ -209,7 +209,7 @@ def _hand_over(wanted: list[T] | None, found: Iterable[T]) -> None:
 
 
 def _bytes_of(claimed: Sequence[model.Claimed]) -> int:
-    return sum(len(one.payload) + _size(one.results) for one in claimed)
+    return sum(len(one.payload) + (_size(one.results) if one.results else 0) for one in claimed)
 
 
 def _size(results: Iterable[bytes | None]) -> int:
@@ -229,7 +229,7 @@ def _first_ready(db: Db, lane: Lane, room: int) -> tuple[list[First], dict[str, 
             bad[row["task_id"]] = row["seq"]
             continue
         good.append(first)
-        room -= len(first.payload) + _size(first.results)
+        room -= len(first.payload) + (_size(first.results) if first.results else 0)
         if room <= 0:
             break
     return good, bad

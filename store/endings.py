@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..proto.values import AttemptState, EndReason, OnLost, TaskState
+from ..proto.values import FINAL_TASK_STATES, AttemptState, EndReason, OnLost, TaskState
 from . import model, results, rows
 from .children import settle
 from .lifecycle import TASK, TaskEvent, event_after, retry_delay_us
@@ -70,8 +70,9 @@ def _end(db: Db, ends: Sequence[End]) -> list[model.Ended]:
     ended = []
     for row, report in ends:
         event = _event(row, report)
-        by_statement[_statement(event, report)].append(_task_columns(row, report))
-        ended.append(_ended(row, report, event))
+        end = _ended(row, report, event)
+        by_statement[_statement(event, report)].append(_task_columns(row, report, end))
+        ended.append(end)
     for statement, tasks in by_statement.items():
         db.many(statement, tasks)
     results.store(
@@ -81,7 +82,7 @@ def _end(db: Db, ends: Sequence[End]) -> list[model.Ended]:
 
 
 def _with_children(db: Db, ends: Sequence[End], ended: list[model.Ended]) -> list[model.Ended]:
-    final = [row["seq"] for (row, _), end in zip(ends, ended, strict=True) if TaskState(end.state).final]
+    final = [row["seq"] for (row, _), end in zip(ends, ended, strict=True) if end.state in FINAL_TASK_STATES]
     children = settle(db, seqs=final, now_us=max(report.finished_at_us for _, report in ends))
     return [*ended[:-1], replace(ended[-1], children=children)] if children else ended
 
@@ -110,12 +111,12 @@ def _stopped_unfinished(event: TaskEvent, report: model.FinishReport) -> bool:
     return event is TaskEvent.STOPPED and report.state != AttemptState.CANCELLED
 
 
-def _task_columns(row: sqlite3.Row, report: model.FinishReport) -> dict[str, Any]:
+def _task_columns(row: sqlite3.Row, report: model.FinishReport, end: model.Ended) -> dict[str, Any]:
     return {
         "seq": row["seq"],
         "attempt_id": report.attempt_id,
         "now_us": report.finished_at_us,
-        "due_at_us": _again_at_us(row, report),
+        "due_at_us": end.due_at_us,
         "more": report.snoozed,
     }
 
