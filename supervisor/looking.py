@@ -106,15 +106,17 @@ def _whole(db: Db, *, id: str, result: bool) -> Whole:  # noqa: A002 - the word 
 def _graph(db: Db, *, ids: list[str], limit: int) -> api_pb2.GraphResponse:
     found = graph.connected(db, ids=ids, limit=limit)
     return api_pb2.GraphResponse(
-        nodes=[
-            api_pb2.Node(id=each.id, label=each.name or _work(db, each.id), state=each.state) for each in found.tasks
-        ],
+        nodes=[_node(db, each) for each in found.tasks],
         edges=[
             api_pb2.Edge(parent=each.parent, child=each.child, condition=each.condition, met=each.met)
             for each in found.edges
         ],
         truncated=found.truncated,
     )
+
+
+def _node(db: Db, row: model.TaskRow) -> api_pb2.Node:
+    return api_pb2.Node(id=row.id, label=row.name or _work(db, row.id), state=row.state)
 
 
 def _work(db: Db, task_id: str) -> str:
