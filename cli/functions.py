@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..proto import checks, durations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..proto import api_pb2 as api
 
 FUNCTIONS_HEAD = ("NAME", "TAKES", "SOURCE", "ABOUT")
+HEADER = "header"
 PLUGINS_HEAD = ("NAME", "STATE", "KIND", "FUNCTIONS", "PATH", "MESSAGE")
 
 
@@ -130,16 +132,19 @@ ACTS = {
 
 
 def _plugins_arguments(to: parser.Parser) -> None:
-    words = "|".join(ACTS)
-    about = "show where functions come from; load, unload, or read anew what has changed (without NAME: everything)"
-    to.add_argument("what", nargs="?", default="list", choices=list(ACTS), metavar=words, help=about)
+    words = [*ACTS, HEADER]
+    about = "show where functions come from; load, unload, or read anew what has changed (without NAME: everything); "
+    about += "header: print where tsched_plugin.h is, for plugins in C"
+    to.add_argument("what", nargs="?", default="list", choices=words, metavar="|".join(words), help=about)
     to.add_argument("name", nargs="?", metavar="NAME", help="the plugin")
 
 
 def _plugins(args: Namespace) -> int:
     """Exits with 1 when something could not be loaded that was asked for."""
-    act = ACTS[args.what]
+    act = ACTS.get(args.what, Act("no", lambda _, __: [], ""))
     _check_name(args, act)
+    if args.what == HEADER:
+        return _put_header(as_json=args.json)
     with connect.connect_or_start(args) as client:
         plugins = act.do(client, args.name or "")
     if args.json:
@@ -151,6 +156,16 @@ def _plugins(args: Namespace) -> int:
         console.put(plugins_table(plugins, console.columns()))
     wrong = args.what == "reload" and any(each.message for each in plugins)
     return EXIT_CONFLICT if wrong and not args.name else EXIT_OK
+
+
+def _put_header(*, as_json: bool) -> int:
+    """Where the header of native plugins is; no service need run."""
+    path = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "executor", "tsched_plugin.h")
+    if as_json:
+        console.put_json({"path": path})
+    else:
+        console.put(path)
+    return EXIT_OK
 
 
 def _count(functions: int) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -403,6 +405,15 @@ def test_the_header_is_of_the_version_that_is_loaded() -> None:
     header = (INCLUDE / "tsched_plugin.h").read_text()
     assert re.findall(r"#define TSCHED_PLUGIN_ABI (\d+)", header) == [str(ABI)]
     assert f"const VERSION: u32 = {ABI};" in (EXAMPLES / "rust" / "samples.rs").read_text()
+
+
+def test_the_command_line_tells_where_the_header_is_without_a_service(tmp_path: Path) -> None:
+    told = [sys.executable, "-P", "-m", "tsched", "plugins", "header"]
+    environment = {**os.environ, "TSCHED_SOCKET": str(tmp_path / "s"), "TSCHED_STATE_DIR": str(tmp_path / "state")}
+    said = subprocess.check_output(told, text=True, env=environment)
+    assert Path(said.strip()) == INCLUDE / "tsched_plugin.h"
+    assert json.loads(subprocess.check_output([*told, "--json"], text=True, env=environment)) == {"path": said.strip()}
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("language", ["c -std=c99", "c -std=c17", "c++ -std=c++11"])
