@@ -1,0 +1,292 @@
+"""Calls of functions on their way through the supervisor: given out, filled with results, ended, told of."""
+
+import asyncio
+
+import grpc
+import pytest
+
+from support.fake_catalogue import FakeCatalogue, entry
+from support.house import story
+from tsched.proto import anys, api_pb2, call_pb2, link_pb2
+from tsched.proto.plain import SIZE_LIMIT
+
+FUNCTIONS = (
+    entry("add", ("a", "int"), ("b", "int")),
+    entry("join", ("parts", ["list", "any"])),
+    entry("keep", ("it", "any")),
+    entry("later", is_async=True, source="plugin", generation=9),
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a story in a house whose functions are these."""
+    return lambda told: story(tmp_path, FakeCatalogue(*FUNCTIONS), told)
+
+
+def value(plain):
+    return call_pb2.Argument(value=anys.to_any(plain))
+
+
+def of(place):
+    return call_pb2.Argument(result_of=place)
+
+
+def spec(function, *args, after=(), condition="", **fields):
+    call = call_pb2.Call(function=function, args=args)
+    named = [api_pb2.Dependency(task=api_pb2.TaskRef(index=each), condition=condition) for each in after]
+    return api_pb2.TaskSpec(call=call, after=named, **fields)
+
+
+async def submit(house, *specs):
+    return [each.id for each in (await house.calls.Submit(api_pb2.SubmitRequest(tasks=specs))).tasks]
+
+
+async def get(house, task_id):
+    return await house.calls.Get(api_pb2.GetRequest(id=task_id, result=True))
+
+
+async def until_state(house, task_id, state):
+    while (shown := await get(house, task_id)).state != state:  # noqa: ASYNC110 - nobody rings for it
+        await asyncio.sleep(0.01)
+    return shown
+
+
+def stored(plain):
+    return anys.to_any(plain).SerializeToString()
+
+
+def args_of(task):
+    return [anys.from_any(each.value) for each in task.payload.call.args]
+
+
+def test_an_executor_is_told_where_functions_are_before_it_is_given_a_call_and_whenever_that_changes(run):
+    async def told(house):
+        async with house.executor() as executor:
+            assert {each.name for each in executor.sources[0].sources} == {"builtin", "plugin"}
+            house.catalogue.change(entry("later", is_async=True, source="plugin", generation=10))
+            await executor.hear()
+            [now] = executor.sources[1].sources
+            assert (now.name, now.generation) == ("plugin", 10)
+
+    run(told)
+
+
+def test_a_call_is_given_with_its_source_and_its_result_is_shown_to_all_who_ask(run):
+    async def told(house):
+        async with house.executor() as executor:
+            [added] = await submit(house, spec("add", value(1), value(2), retries=3))
+            await executor.say(claim=1)
+            task = await executor.given()
+            assert (task.source, task.generation, task.shared, task.max_attempts) == ("builtin", 1, False, 4)
+            assert args_of(task) == [1, 2]
+            await executor.finish(task, result=stored(3))
+            assert anys.from_any((await get(house, added)).result) == 3
+            assert not (await house.calls.Get(api_pb2.GetRequest(id=added))).HasField("result")
+            waited = house.calls.Wait(api_pb2.WaitRequest(ids=[added], results=True, outcomes=True))
+            [batch] = [each async for each in waited]
+            assert anys.from_any(batch.tasks[0].result) == 3
+            assert (await house.tasks.outcome(added, wait=True)).HasField("result")
+            shown = await get(house, added)
+            assert (shown.call.function, shown.HasField("command")) == ("add", False)
+
+    run(told)
+
+
+def test_none_is_a_result_and_a_command_has_none(run):
+    async def told(house):
+        async with house.executor() as executor:
+            command = api_pb2.TaskSpec(command=api_pb2.Command(shell="true"), cwd="/")
+            kept, ran = await submit(house, spec("keep", value(None)), command)
+            await executor.say(claim=2)
+            await executor.finish(await executor.given(), result=b"")
+            await executor.finish(await executor.given())
+            assert (await get(house, kept)).HasField("result")
+            assert not (await get(house, ran)).HasField("result")
+
+    run(told)
+
+
+def test_async_calls_are_given_apart_from_what_takes_slots(run):
+    async def told(house):
+        async with house.executor() as executor:
+            shared, own = await submit(house, spec("later"), spec("add", value(1), value(2)))
+            await executor.say(claim=5)
+            assert (await executor.given()).task_id == own
+            await executor.say(claim_shared=5)
+            task = await executor.given()
+            assert (task.task_id, task.shared, task.source, task.generation) == (shared, True, "plugin", 9)
+
+    run(told)
+
+
+def test_results_of_other_tasks_become_arguments(run):
+    async def told(house):
+        async with house.executor() as executor:
+            both = call_pb2.Argument(results_of=call_pb2.Results(after=[1, 0]))
+            specs = [spec("add", value(1), value(2)), spec("keep", value("x")), spec("join", both, after=[0, 1])]
+            *_, joined = await submit(house, *specs, spec("add", of(0), value(10), after=[0]))
+            await executor.say(claim=10)
+            for result in (3, "x"):
+                await executor.finish(await executor.given(), result=stored(result))
+            given = [await executor.given() for _ in range(2)]
+            assert sorted(map(str, map(args_of, given))) == ["[3, 10]", "[['x', 3]]"]
+            assert given[0].payload.call.args[0].WhichOneof("kind") == "value"
+            assert (await get(house, joined)).call.args[0].result_of == 0
+
+    run(told)
+
+
+@pytest.mark.parametrize(
+    ("result", "argument", "words"),
+    [
+        ("three", of(0), "int"),
+        (b"x" * (SIZE_LIMIT // 2), call_pb2.Argument(results_of=call_pb2.Results(after=[0, 0, 0])), "bytes long"),
+    ],
+)
+def test_what_cannot_be_called_with_what_others_returned_fails_and_its_place_goes_to_the_next(
+    run, result, argument, words
+):
+    async def told(house):
+        async with house.executor() as executor:
+            await executor.say(claim=2)
+            specs = [spec("keep", value(1)), spec("add", argument, value(2), after=[0])]
+            _, child = await submit(house, *specs)
+            await executor.finish(await executor.given(), result=stored(result))
+            shown = await until_state(house, child, "failed")
+            assert (shown.reason, len(shown.attempts)) == ("bad_arguments", 1)
+            assert words in shown.message
+            [following] = await submit(house, spec("keep", value(1)))
+            assert (await executor.given()).task_id == following
+
+    run(told)
+
+
+def test_a_function_that_is_gone_when_its_turn_comes_is_given_without_a_source(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await submit(house, spec("add", value(1), value(2)))
+            house.catalogue.change()
+            await executor.say(claim=1)
+            assert not (await executor.given()).source
+
+    run(told)
+
+
+def test_progress_is_told_to_those_who_ask_and_shown_to_those_who_look(run):
+    async def told(house):
+        async with house.executor() as executor:
+            [kept] = await submit(house, spec("keep", value(1)))
+            await executor.say(claim=1)
+            task = await executor.given()
+            begun = link_pb2.Started(attempt_id=task.attempt_id, pid=1, start_ticks=1, started_at_us=1)
+            said = {"attempt_id": task.attempt_id, "total": 10, "text": "rows", "at_us": 5}
+            await executor.say(started=[begun], progress=[link_pb2.Progress(done=3, **said)])
+            waited = aiter(house.calls.Wait(api_pb2.WaitRequest(ids=[kept], progress=True, results=True)))
+            while not (first := await anext(waited)).progress:
+                pass
+            assert (first.progress[0].progress.done, first.progress[0].attempt) == (3, 1)
+            await executor.say(progress=[link_pb2.Progress(done=each, **said) for each in (4, 5)])
+            second = await anext(waited)
+            assert [each.progress.done for each in second.progress] == [5]
+            shown = (await get(house, kept)).progress
+            assert (shown.done, shown.total, shown.text) == (5, 10, "rows")
+            await executor.finish(task, result=stored("end"))
+            last = [batch async for batch in waited][-1]
+            assert anys.from_any(last.tasks[0].result) == "end"
+
+    run(told)
+
+
+def test_a_function_that_asks_for_it_is_tried_again_when_it_said(run):
+    async def told(house):
+        async with house.executor() as executor:
+            [kept] = await submit(house, spec("keep", value(1), retries=1))
+            await executor.say(claim=3)
+            for number, snoozed in ((1, True), (2, False), (3, None)):
+                task = await executor.given()
+                assert (task.number, task.max_attempts) == (number, 2 if number == 1 else 3)
+                if snoozed is None:
+                    await executor.finish(task, result=stored(1))
+                else:
+                    reason = "snoozed" if snoozed else "retry"
+                    await executor.finish(task, "failed", reason=reason, again_in_us=1_000, snoozed=snoozed)
+            assert (await get(house, kept)).state == "succeeded"
+
+    run(told)
+
+
+def test_an_executor_that_comes_back_with_shared_calls_has_its_slots_free(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await submit(house, spec("later"))
+            await executor.say(claim_shared=1)
+            held = (await executor.given()).attempt_id
+        async with house.executor(held) as executor:
+            session = house.desk._sessions["x"]
+            assert (session.idle(shared=False), session.idle(shared=True)) == (4, 99)
+            assert session.number(held) == 1
+
+    run(told)
+
+
+def test_results_as_large_as_may_be_come_in_messages_that_can_be_sent(run):
+    async def told(house):
+        async with house.executor() as executor:
+            ids = await submit(house, *[spec("keep", value(1)) for _ in range(3)])
+            await executor.say(claim=3)
+            largest = stored(b"x" * (SIZE_LIMIT - 64))
+            for _ in ids:
+                await executor.finish(await executor.given(), result=largest)
+            waited = house.calls.Wait(api_pb2.WaitRequest(ids=ids, results=True))
+            results = [task.result async for batch in waited for task in batch.tasks]
+            assert [len(each.value) for each in results] == [len(results[0].value)] * 3
+
+    run(told)
+
+
+def test_a_task_s_call_can_be_changed_while_it_waits_but_not_to_another_kind(run):
+    async def told(house):
+        waiting, child = await submit(house, spec("keep", value(1), hold=True), spec("keep", of(0), after=[0]))
+        changed = await house.calls.Modify(api_pb2.ModifyRequest(id=waiting, call=spec("add", value(1), value(2)).call))
+        assert changed.call.function == "add"
+        command = api_pb2.Command(shell="true")
+        for request, words in (
+            ({"command": command}, "another kind"),
+            ({"call": spec("later").call}, "async"),
+            ({"call": spec("add", value(1)).call}, "needs b"),
+            ({"call": spec("keep", of(0)).call}, "are 0"),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await house.calls.Modify(api_pb2.ModifyRequest(id=waiting, **request))
+            assert words in refused.value.details()
+        after = api_pb2.Dependencies()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await house.calls.Modify(api_pb2.ModifyRequest(id=child, after=after))
+        assert "takes results" in refused.value.details()
+        both = spec("keep", call_pb2.Argument(results_of=call_pb2.Results(after=[0])))
+        changed = await house.calls.Modify(api_pb2.ModifyRequest(id=child, call=both.call))
+        assert [each.id for each in changed.after] == [waiting]
+        freed = await house.calls.Modify(api_pb2.ModifyRequest(id=child, after=after, call=spec("keep", value(1)).call))
+        assert (freed.state, len(freed.after)) == ("ready", 0)
+
+    run(told)
+
+
+def test_retry_runs_a_call_with_the_results_it_had_and_refuses_when_they_are_gone(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await executor.say(claim=4)
+            parent, child = await submit(house, spec("keep", value(7)), spec("keep", of(0), after=[0]))
+            await executor.finish(await executor.given(), result=stored(7))
+            await executor.finish(await executor.given(), result=stored(7))
+            [again] = (await house.calls.Retry(api_pb2.RetryRequest(id=child))).tasks
+            task = await executor.given()
+            assert (task.task_id, args_of(task)) == (again.id, [7])
+            await executor.finish(task, result=stored(7))
+            await house.calls.Delete(api_pb2.DeleteRequest(id=parent))
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await house.calls.Retry(api_pb2.RetryRequest(id=child))
+            assert refused.value.details() == f"task {child} takes the result of task {parent}, which is gone"
+
+    run(told)
