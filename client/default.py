@@ -7,6 +7,7 @@ First comes what a test has put in place (tsched.testing), then a client that is
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -34,9 +35,10 @@ class Stand(NamedTuple):
     async_client: AsyncClient
 
 
+Key = tuple[Place, str | None, str | None]
 _place = Place()
-_made: dict[Place, Client] = {}
-_made_async: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Place, AsyncClient]] = WeakKeyDictionary()
+_made: dict[Key, Client] = {}
+_made_async: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Key, AsyncClient]] = WeakKeyDictionary()
 _stands: list[Stand] = []
 _within: ContextVar[Client | None] = ContextVar("tsched_client", default=None)
 _within_async: ContextVar[AsyncClient | None] = ContextVar("tsched_async_client", default=None)
@@ -92,18 +94,23 @@ def standing_in(stand: Stand) -> Iterator[None]:
         _stands.remove(stand)
 
 
+def _key() -> Key:
+    """What says where the service is; the environment may change, as in tests."""
+    return _place, os.environ.get("TSCHED_SOCKET"), os.environ.get("TSCHED_STATE_DIR")
+
+
 def _shared() -> Client:
     """Two threads that both make one use the same: the connection is made at its first call only."""
     from .client import Client  # noqa: PLC0415 - it imports this module
 
-    known = _made.get(_place)
-    return known or _made.setdefault(_place, Client(_place.socket, state_dir=_place.state_dir))
+    key = _key()
+    return _made.get(key) or _made.setdefault(key, Client(_place.socket, state_dir=_place.state_dir))
 
 
 def _shared_async() -> AsyncClient:
     from .async_client import AsyncClient  # noqa: PLC0415 - it imports this module
 
-    of_loop = _made_async.setdefault(asyncio.get_running_loop(), {})
-    if _place not in of_loop:
-        of_loop[_place] = AsyncClient(_place.socket, state_dir=_place.state_dir)
-    return of_loop[_place]
+    key, of_loop = _key(), _made_async.setdefault(asyncio.get_running_loop(), {})
+    if key not in of_loop:
+        of_loop[key] = AsyncClient(_place.socket, state_dir=_place.state_dir)
+    return of_loop[key]
