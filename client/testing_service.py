@@ -1,4 +1,4 @@
-"""A real supervisor for a test: on a folder of its own, with functions of the caller's, gone without a trace afterwards."""
+"""A real supervisor for a test: on a folder of its own, with the test's functions, gone without a trace afterwards."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TestService:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, again after `kill`, and wait until it answers. Raises TschedError with its words when it does not."""
+        """Start it, again after `kill`, and wait until it answers. Raises TschedError with its words."""
         words = [sys.executable, "-P", "-m", "tsched", "up", "--config", str(self.folder / "config.toml")]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -108,9 +108,8 @@ class TestService:
         while not presence.accepts(self.socket):
             if process.poll() is not None or clock.mono_us() > end_us:
                 self.stop()
-                raise TschedError(
-                    RefusalReason.NO_SUPERVISOR, f"the service did not start: {self.log()[-SHOWN_BYTES:]}"
-                )
+                said = self.log()[-SHOWN_BYTES:]
+                raise TschedError(RefusalReason.NO_SUPERVISOR, f"the service did not start: {said}")
             time.sleep(LOOK_EVERY_S)
         with public_errors():
             self._remote.connection.await_ready(READY_S)

@@ -14,7 +14,7 @@ mypy() { "$python" -m mypy --config-file "$root/pyproject.toml" --cache-dir "$ro
 packages=""
 for room in "$@"; do packages="$packages -p tsched.$room"; done
 # shellcheck disable=SC2086  # one word per package is meant
-mypy -m tsched $packages
+mypy -m tsched -m tsched.testing $packages
 # What the tests stand on; it need not say the types of everything, but what it says must be true.
 MYPYPATH=$scratch:$scratch/tests mypy --explicit-package-bases \
     --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --no-warn-return-any \
