@@ -26,6 +26,8 @@ class Boot:
     runner_idle_s: float
     profiles: dict[str, Profile]
     version: str
+    async_calls: int = 1000
+    """So many calls of async functions may be here at the same time."""
     home: str = ""
     homeless_s: float = 60.0
     """A home that is still gone after so long will not come back; a folder that is being replaced is sooner."""

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
+from ..proto.plain import NotPlainError
+from ..proto.procs import NONCE_VARIABLE
 from ..proto.values import EndReason
 from . import verdict as verdicts
-from .attempts import Attempt
+from .calls import QUICK_S, Call, SharedCall, SyncCall
+from .commands import Command
+from .host_messages import Ended, Loaded
+from .hosts import AHEAD, Host
 from .messages import Exited, Refused
-from .order import mark
-from .runners import Pool
+from .pool import Pool
 from .slots import Desk
 from .sweep import sweep
 from .verdict import Ending
@@ -24,12 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..proto.clock import Clock
-    from ..proto.link_pb2 import Assignment, ChunkAck, Pause, Stop, Tap
+    from ..proto.link_pb2 import Assignment, ChunkAck, Pause, Source, Stop, Tap
     from ..proto.sealing import Sealer
+    from .attempts import Attempt
     from .boot import Boot
+    from .kinds import Kind
     from .messages import Message
     from .outbox import Outbox
     from .runners import Runner
+    from .verdict import Verdict
 
 RECOVER_S = 1.0
 """So long no work is asked for after a runner could not be started."""
@@ -46,47 +54,88 @@ class Floor:
         self.clock = clock
         self.sealer = sealer
         self.outbox = outbox
-        outbox.more_to_come = lambda: bool(self.desk.waiting)
+        outbox.more_to_come = lambda: bool(self.desk.waiting or self.desk.placed)
         self.budget = Budget()
-        self.desk = Desk(boot.slots)
+        self.desk = Desk(boot.slots, most_shared=boot.async_calls)
         self.pool = Pool(self.loop, boot, self)
         self.attempts: dict[int, Attempt] = {}
         self.held_back: set[Attempt] = set()
         self._emptied = emptied
         self._unflushed: set[Attempt] = set()
+        self._shared: dict[int, SharedCall] = {}
+        """Async calls that wait for their host."""
         self._look_again: asyncio.TimerHandle | None = None
         self._burials: set[asyncio.Task[None]] = set()
 
     # -- what the supervisor wants
 
+    @property
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """Where functions are found, by name."""
+        return self.pool.sources
+
+    def know(self, sources: Iterable[Source]) -> None:
+        """These are all sources there are."""
+        self.pool.know({source.name: _plain(source) for source in sources})
+        for runner in list(self.pool.runners.values()):
+            if isinstance(runner, Host) and runner.outdated:
+                self.take_back(runner)
+
     def arrive(self, given: Assignment) -> None:
         """A task was sent."""
         if given.attempt_id in self.attempts:
             return
-        attempt = self.attempts[given.attempt_id] = Attempt(given, self)
-        self.desk.arrive(attempt.id, given.queue, self.loop.time())
+        attempt = self.attempts[given.attempt_id] = self._attempt_of(given)
+        if isinstance(attempt, SharedCall):
+            self.desk.arrive_shared()
+            self._shared[attempt.id] = attempt
+        else:
+            self.desk.arrive(attempt.id, given.queue, self.loop.time())
         if self.desk.draining or self.desk.paused:
             self.recall(attempt.id)
         elif given.profile not in self.boot.profiles:
-            self.desk.leave(attempt.id)
             text = f"this executor does not know the profile {given.profile!r}"
-            attempt.conclude(verdicts.refused(EndReason.SPAWN_FAILED, text))
+            self._conclude(attempt, verdicts.refused(EndReason.SPAWN_FAILED, text))
+        elif isinstance(attempt, Call) and attempt.gone:
+            self._conclude(attempt, _no_such_function(given))
+
+    def _attempt_of(self, given: Assignment) -> Attempt:
+        if not given.payload.HasField("call"):
+            return Command(given, self)
+        return SharedCall(given, self) if given.shared else SyncCall(given, self)
 
     def recall(self, attempt_id: int) -> None:
         """Give it back, unless it has started."""
-        if self.desk.leave(attempt_id):
+        if self._unlaunched(attempt_id):
             self._give_back(attempt_id)
         else:
             self.outbox.keep(attempt_id)
+
+    def _unlaunched(self, attempt_id: int) -> bool:
+        """Take it out of what waits; False when it does not wait (any more)."""
+        if self._shared.pop(attempt_id, None):
+            self.desk.end_shared()
+            return True
+        if attempt_id in self.desk.placed:
+            self.take_back(next(home for home in self.pool.hosts() if attempt_id in home.calls))
+        return self.desk.leave(attempt_id)
+
+    def _conclude(self, attempt: Attempt, verdict: Verdict) -> None:
+        """It waits, and ends without having been launched."""
+        self._unlaunched(attempt.id)
+        attempt.conclude(verdict)
 
     def stop(self, stop: Stop) -> None:
         """End it, started or not."""
         attempt = self.attempts.get(stop.attempt_id)
         ending = Ending(stop.state, stop.reason)
-        if attempt and self.desk.leave(attempt.id):
+        if attempt and self._unlaunched(attempt.id):
             attempt.conclude(verdicts.stopped(ending))
         elif attempt:
+            self._see_to(attempt)
             attempt.stop(ending, stop.grace_us)
+            if not attempt.running and not attempt.verdict and self._unlaunched(attempt.id):
+                attempt.conclude(verdicts.stopped(ending))  # its host had not come to it after all
 
     def pause(self, pause: Pause) -> None:
         """Have it stand still, or go on. Nothing is to be said of one that is not here any more."""
@@ -96,10 +145,13 @@ class Floor:
     def forget(self, attempt_id: int, grace_us: int = 0) -> None:
         """End it within the grace, and say nothing of it."""
         attempt = self.attempts.get(attempt_id)
-        if attempt and (self.desk.leave(attempt_id) or attempt.finished):
+        if attempt and (self._unlaunched(attempt_id) or attempt.finished):
             self._drop(attempt_id)
         elif attempt:
+            self._see_to(attempt)
             attempt.forget(grace_us)
+            if not attempt.running and not attempt.verdict and self._unlaunched(attempt_id):
+                self._drop(attempt_id)
 
     def forget_all(self) -> None:
         """Take no more, end what there is, say nothing of it."""
@@ -137,29 +189,57 @@ class Floor:
                 for report in attempt.unreported:
                     self.outbox.put(report)
 
-    def prepare(self) -> int:
-        """Before a message is put together: flush the output; returns how many more tasks to ask for."""
+    def prepare(self) -> tuple[int, int]:
+        """Before a message is put together: flush the output. How many more tasks and async calls to ask for."""
         for attempt in self._unflushed:
             attempt.output.flush()
         self._unflushed.clear()
-        return self.desk.grant()
+        return self.desk.grant(), self.desk.grant_shared()
 
     def fill(self) -> None:
-        """Give waiting tasks to idle runners; start runners for those that have a slot and no runner."""
-        missing: defaultdict[str, int] = defaultdict(int)
+        """Give waiting tasks to free runners; start runners for those that have a slot and no runner."""
+        missing: defaultdict[Kind, int] = defaultdict(int)
         for attempt_id in self.desk.first():
             attempt = self.attempts.get(attempt_id)
             if attempt is None:
                 break  # a start has failed, and everything that waited was given back
-            if runner := self.pool.take(attempt.given.profile):
-                self._launch(attempt, runner)
-            else:
-                missing[attempt.given.profile] += 1
-        for profile, count in missing.items():
-            self._start_runners(profile, count)
+            self._launch_or_miss(attempt, missing)
+        for call in list(self._shared.values()):
+            self._launch_or_miss(call, missing)
+        for kind, count in missing.items():
+            self._start_runners(kind, 1 if kind.shared else count)
+        self._send_ahead()
         self._watch_backlog()
-        if self.desk.wanted:
+        if self.desk.wanted or self.desk.wanted_shared:
             self.outbox.touch()
+
+    def _launch_or_miss(self, attempt: Attempt, missing: dict[Kind, int]) -> None:
+        if isinstance(attempt, Call) and attempt.gone:
+            self._conclude(attempt, _no_such_function(attempt.given))
+        elif runner := self.pool.take(attempt.kind):
+            self._launch(attempt, runner)
+        else:
+            missing[attempt.kind] += 1
+
+    def _send_ahead(self) -> None:
+        """Let hosts that come to the next call in no time have some, so that they need not wait for us in between."""
+        takers = [home for home in self.pool.hosts() if home.takes_ahead]
+        if not takers:
+            return
+        for attempt_id in list(islice(self.desk.next_brisk(), len(takers) * AHEAD)):
+            call = self.attempts[attempt_id]
+            if isinstance(call, SyncCall) and not call.gone:
+                homes = [home for home in takers if home.kind == call.kind and len(home.calls) <= AHEAD]
+                if homes and self._place(call, min(homes, key=lambda home: len(home.calls))):
+                    self.desk.place(attempt_id)
+
+    def _place(self, call: SyncCall, home: Host) -> bool:
+        try:
+            return home.give(call, call.order())
+        except NotPlainError:
+            return False  # said when it is launched
+        except OSError:
+            return False
 
     def warm_up(self) -> None:
         """Have a runner ready before the first task comes."""
@@ -174,11 +254,24 @@ class Floor:
 
     def freed(self, attempt: Attempt, run_s: float | None) -> None:
         """Its slot is free."""
-        self.desk.end(attempt.given.queue, run_s)
+        if attempt.shared:
+            self.desk.end_shared()
+        else:
+            self.desk.end(attempt.given.queue, run_s)
 
     def dropped(self, attempt: Attempt) -> None:
         """Nobody wants to hear of it any more."""
         self._drop(attempt.id)
+
+    def take_back(self, home: Host) -> None:
+        """What this host has not come to waits for any slot again; behind what runs there now nothing waits."""
+        home.slow = True
+        taken = home.take_back()
+        if isinstance(first := home.attempt, SyncCall) and first.id in taken:
+            first.unbegin()
+            self.desk.stay(first.id, first.given.queue, self.loop.time())
+            self.pool.release(home)
+        self.desk.take_back(taken)
 
     # -- what runners say
 
@@ -190,60 +283,168 @@ class Floor:
         self.outbox.hurry()
         if runner.up and runner.up.notes:
             notes = "; ".join(runner.up.notes)
-            self.outbox.log("warning", "profile_not_fully_applied", profile=runner.profile, notes=notes)
+            self.outbox.log("warning", "profile_not_fully_applied", profile=runner.kind.profile, notes=notes)
 
     def runner_reported(self, runner: Runner, report: Message) -> None:
         """It said this about its task."""
-        attempt = runner.attempt
-        if attempt is None:
-            return
-        if isinstance(report, Exited | Refused):
-            self.pool.release(runner)
-        attempt.hear(report)
+        if isinstance(runner, Host):
+            self._host_reported(runner, report)
+        elif attempt := runner.attempt:
+            if isinstance(report, Exited | Refused):
+                self.pool.release(runner)
+            attempt.hear(report)
         if runner.attempt is None:
             self.fill()
         if not self.desk.running and not self.desk.waiting:
             self.outbox.hurry()
 
+    def _host_reported(self, home: Host, report: Message) -> None:
+        """A host says something about one of its calls; a sync one about the first it has, or it is not our host."""
+        if isinstance(report, Loaded):
+            home.loaded = True
+        attempt_id = getattr(report, "attempt_id", None)
+        call = None if attempt_id is None else home.calls.get(attempt_id)
+        if call is None:
+            return
+        if not home.kind.shared and call is not home.attempt:
+            home.kill()
+            return
+        call.hear(report)
+        if isinstance(report, Ended):
+            self._next_call(home)
+
+    def _next_call(self, home: Host) -> None:
+        """One of its calls has ended."""
+        if home.tired:
+            self.take_back(home)
+        following = None if home.kind.shared else next(iter(home.calls.values()), None)
+        if isinstance(following, SyncCall):
+            self.desk.come_to(following.id)
+            following.move_in(home)
+            self._watch_host(home)
+            if home.takes_ahead:
+                self._send_ahead()
+            if self.desk.wanted:
+                self.outbox.touch()
+        else:
+            self.pool.release(home)
+
+    def _watch_host(self, home: Host) -> None:
+        """See soon whether its call takes its time."""
+        if home.look is None:
+            home.look = self.loop.call_at(home.began_s + QUICK_S, self._look_at, home)
+
+    def _look_at(self, home: Host) -> None:
+        home.look = None
+        call = home.attempt
+        if home.dead or home.retired or not isinstance(call, SyncCall) or call.started:
+            return
+        if self.loop.time() < home.began_s + QUICK_S:
+            self._watch_host(home)
+            return
+        self.take_back(home)
+        if home.holds_last(call):
+            call.reveal()
+        else:  # it has ended, and what we hear next says so
+            home.look = self.loop.call_later(QUICK_S, self._look_at, home)
+        self.fill()
+
     def runner_died(self, runner: Runner) -> None:
         """What it left behind is looked for and ended; then its task is lost."""
         if runner.up is None:
             code = str(runner.process.returncode)
-            self.outbox.log("error", "runner_did_not_start", profile=runner.profile, code=code)
+            self.outbox.log("error", "runner_did_not_start", profile=runner.kind.profile, code=code)
             self._pause()
+        self._bury_soon(runner)
+
+    def runner_left(self, runner: Runner) -> None:
+        """It was let go; functions may have left something behind."""
+        self._bury_soon(runner)
+
+    def _bury_soon(self, runner: Runner) -> None:
         burial = asyncio.create_task(self._bury(runner))
         self._burials.add(burial)
         burial.add_done_callback(self._burials.discard)
 
     async def _bury(self, runner: Runner) -> None:
-        attempt = runner.attempt
         namespace = runner.up.mount_namespace if runner.up else 0
-        entries = mark(attempt.given, self.boot) if attempt else ()
-        killed = await sweep(self.pool.runners, namespace, entries)
-        task_id = attempt.given.task_id if attempt else ""
-        self.outbox.log("warning", "runner_died", runner=str(runner.pid), task=task_id, killed=str(killed))
-        if attempt:
-            attempt.orphaned()
+        killed = await sweep(self.pool.runners, namespace, self._marks(runner))
+        if not runner.retired:
+            task_id = runner.attempt.given.task_id if runner.attempt else ""
+            self.outbox.log("warning", "runner_died", runner=str(runner.pid), task=task_id, killed=str(killed))
+        if isinstance(runner, Host):
+            self._bury_host(runner)
+        elif runner.attempt:
+            runner.attempt.orphaned()
         self.fill()
+
+    def _bury_host(self, home: Host) -> None:
+        """Nothing of it is left: what it had not come to waits again, what ran has ended."""
+        if home.retired:
+            return
+        self.take_back(home)
+        if home.up and not home.ready:
+            self._source_failed(home)
+        for call in list(home.calls.values()):
+            call.orphaned()
+        home.close()
+
+    def _source_failed(self, home: Host) -> None:
+        """Its interpreter did not start: so it is for all that wait for it."""
+        said: list[bytes] = []
+        home.pipes.drain(lambda _stream, data: said.append(data))
+        lines = b"".join(said).decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        verdict = verdicts.not_started(home.kind.source, home.process.returncode, last)
+        for attempt_id in [*self._shared, *self.desk.waiting]:
+            attempt = self.attempts[attempt_id]
+            if isinstance(attempt, Call) and not attempt.gone and attempt.kind == home.kind:
+                self._conclude(attempt, verdict)
+
+    def _marks(self, runner: Runner) -> list[bytes]:
+        """The environment entries that tell what it started from all others."""
+        if runner.marks:
+            return [f"{NONCE_VARIABLE}={self.boot.executor_id}".encode(), *runner.marks]
+        return runner.attempt.marks if runner.attempt else []
 
     # -- what follows from it
 
     def _launch(self, attempt: Attempt, runner: Runner) -> None:
         """Start it. For want of descriptors or memory nothing is started: then somebody else may, or we later."""
-        self.desk.start(attempt.id)
+        if attempt.shared:
+            del self._shared[attempt.id]
+        else:
+            self.desk.start(attempt.id)
         try:
             attempt.launch(runner)
+        except NotPlainError as error:
+            self._free(attempt)
+            attempt.conclude(verdicts.bad_arguments(str(error)))
         except OSError as error:
             self.outbox.log("error", "task_not_started", task=attempt.given.task_id, error=str(error))
-            self.desk.end(attempt.given.queue, None)
+            self._free(attempt)
             self._give_back(attempt.id)
             self._pause()
+        else:
+            if isinstance(runner, Host) and not attempt.shared:
+                self._watch_host(runner)
 
-    def _start_runners(self, profile: str, count: int) -> None:
+    def _free(self, attempt: Attempt) -> None:
+        """It was not started after all."""
+        self.freed(attempt, None)
+
+    def _see_to(self, attempt: Attempt) -> None:
+        """One that its host may have come to, as far as we have heard: hear what it has said meanwhile."""
+        if isinstance(attempt, SyncCall) and not attempt.running and not attempt.verdict:
+            home = next((home for home in self.pool.hosts() if attempt.id in home.calls), None)
+            if home:
+                home.port.read_rest()
+
+    def _start_runners(self, kind: Kind, count: int) -> None:
         try:
-            self.pool.ensure(profile, count)
+            self.pool.ensure(kind, count)
         except OSError as error:
-            self.outbox.log("error", "runner_not_started", profile=profile, error=str(error))
+            self.outbox.log("error", "runner_not_started", profile=kind.profile, error=str(error))
             self._pause()
 
     def _pause(self) -> None:
@@ -258,8 +459,11 @@ class Floor:
         self.fill()
 
     def _return_backlog(self) -> None:
-        for attempt_id in list(self.desk.waiting):
-            self.recall(attempt_id)
+        for attempt_id in [*self.desk.placed, *self.desk.waiting, *self._shared]:
+            if attempt_id in self.attempts and attempt_id not in self.desk.placed:
+                self.recall(attempt_id)
+            elif self._unlaunched(attempt_id):
+                self._give_back(attempt_id)
 
     def _watch_backlog(self) -> None:
         """Look again when the first of those that wait will have waited for too long; not while nobody listens."""
@@ -289,3 +493,14 @@ class Floor:
     def _tell_if_empty(self) -> None:
         if not self.attempts:
             self._emptied()
+
+
+def _plain(source: Source) -> dict[str, Any]:
+    """As hosts are told it."""
+    names = ("name", "generation", "kind", "python", "path")
+    return {name: getattr(source, name) for name in names} | {"modules": list(source.modules)}
+
+
+def _no_such_function(given: Assignment) -> Verdict:
+    name = given.payload.call.function
+    return verdicts.refused(EndReason.NO_SUCH_FUNCTION, f"nobody has the function {name} any more")

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from .host_messages import HOST_TYPES, HostOrder, HostReport
+
 
 class Setup(NamedTuple):
-    """Order, the first: become a runner of this profile, as long as this executor lives."""
+    """Order, the first: become a runner of this profile, as long as this executor lives.
+
+    `host`: then go on as this program, a function host; empty: as what you are.
+    """
 
     executor_pid: int
     profile: dict[str, Any]
+    host: list[str]
 
 
 class Run(NamedTuple):
@@ -115,10 +121,11 @@ class Exited(NamedTuple):
     tired: bool
 
 
-Order = Setup | Run | Term | Kill | Pause
-Report = Up | Started | Refused | Stopping | Paused | Exited
+Order = Setup | Run | Term | Kill | Pause | HostOrder
+Report = Up | Started | Refused | Stopping | Paused | Exited | HostReport
 Message = Order | Report
 
 TYPES: dict[str, Any] = {
-    kind.__name__: kind for kind in (Setup, Run, Term, Kill, Pause, Up, Started, Refused, Stopping, Paused, Exited)
+    kind.__name__: kind
+    for kind in (Setup, Run, Term, Kill, Pause, Up, Started, Refused, Stopping, Paused, Exited, *HOST_TYPES)
 }

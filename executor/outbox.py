@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..proto.link_pb2 import Chunk, Finished, FromExecutor, LogLine, Paused, RunnerUp, Started
+from ..proto.link_pb2 import Chunk, Finished, FromExecutor, LogLine, Paused, Progress, RunnerUp, Started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,14 +28,16 @@ MOST_LOGS = 200
 class Outbox:
     """What waits to be sent.
 
-    `prepare` is called before a message is put together, to put what is not yet put; it returns the claim.
+    `prepare` is called before a message is put together, to put what is not yet put; it returns the claims, of tasks
+    and of async calls.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.prepare: Callable[[], int] = lambda: 0
+        self.prepare: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self.more_to_come: Callable[[], bool] = lambda: False
         self._items: deque[Item] = deque()
+        self._progress: dict[int, Progress] = {}
         self._returned: list[int] = []
         self._kept: list[int] = []
         self._logs: deque[LogLine] = deque(maxlen=MOST_LOGS)
@@ -56,6 +58,7 @@ class Outbox:
         """Nobody listens any more."""
         self.attached = False
         self._items.clear()
+        self._progress.clear()
         self._returned.clear()
         self._kept.clear()
         self._due.clear()
@@ -63,11 +66,15 @@ class Outbox:
             self._timer.cancel()
             self._timer = None
 
-    def put(self, item: Item) -> None:
-        """Send this."""
-        if self.attached:
+    def put(self, item: Item | Progress) -> None:
+        """Send this; of each attempt's progress only the newest."""
+        if not self.attached:
+            return
+        if isinstance(item, Progress):
+            self._progress[item.attempt_id] = item
+        else:
             self._items.append(item)
-            self.touch()
+        self.touch()
 
     def give_back(self, attempt_id: int) -> None:
         """Say that this attempt was not started."""
@@ -116,7 +123,12 @@ class Outbox:
         self._due.set()
 
     def _compose(self) -> FromExecutor:
-        message = FromExecutor(claim=self.prepare(), returned=self._returned, kept=self._kept, logs=self._logs)
+        claim, claim_shared = self.prepare()
+        message = FromExecutor(
+            claim=claim, claim_shared=claim_shared, returned=self._returned, kept=self._kept, logs=self._logs
+        )
+        message.progress.extend(self._progress.values())
+        self._progress.clear()
         self._returned.clear()
         self._kept.clear()
         self._logs.clear()
@@ -137,6 +149,7 @@ def _add(message: FromExecutor, item: Item) -> int:
         message.started.append(item)
     elif isinstance(item, Finished):
         message.finished.append(item)
+        return len(item.result)
     elif isinstance(item, Paused):
         message.paused.append(item)
     else:

@@ -7,7 +7,7 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .frames import ORDERS, REPORTS, Unpacker, pack
+from .frames import ORDERS, REPORTS, FrameError, Unpacker, pack
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,12 +19,20 @@ READ_BYTES = 65536
 
 
 class Port:
-    """Sends orders, and calls `hear` with each report."""
+    """Sends orders, and calls `hear` with each report; `broken` when something else comes than reports."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, hear: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        hear: Callable[[Message], None],
+        broken: Callable[[], None],
+    ) -> None:
         self._loop = loop
         self._sock = sock
         self._hear = hear
+        self._broken = broken
+        self._paused = False
         self._unpacker = Unpacker(REPORTS)
         self._queue: deque[tuple[bytes, list[int]]] = deque()
         self._waits = False
@@ -41,6 +49,18 @@ class Port:
         except OSError:
             _close(self._queue.popleft()[1])
             raise
+
+    def pause(self) -> None:
+        """Hear nothing for a while: whoever reports much has to wait."""
+        if not self._paused:
+            self._paused = True
+            self._loop.remove_reader(self._sock)
+
+    def resume(self) -> None:
+        """Hear again."""
+        if self._paused and self._sock.fileno() >= 0:
+            self._paused = False
+            self._loop.add_reader(self._sock, self._read)
 
     def read_rest(self) -> None:
         """Hear what was reported before the runner died."""
@@ -66,7 +86,13 @@ class Port:
             data = b""
         if not data:
             self._loop.remove_reader(self._sock)  # its death is seen elsewhere
-        for report in self._unpacker.feed(data):
+        try:
+            reports = self._unpacker.feed(data)
+        except FrameError:
+            self._loop.remove_reader(self._sock)
+            self._broken()
+            return False
+        for report in reports:
             self._hear(report)
         return bool(data)
 

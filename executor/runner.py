@@ -2,7 +2,7 @@
 
 It imports the standard library and psutil only, has one thread, and takes on its profile once, so that whatever it
 starts inherits that at no cost per task. It dies with its executor. Its life: Setup, Up, then for each Run either
-Refused, or Exited, with Started before it when the task runs on.
+Refused, or Exited, with Started before it when the task runs on. A function host (host.py) begins its life here too.
 
     waiting --Run--> running --program ended, or Kill--> ending what is left --nobody left--> waiting
                      running --Term--> stopping: until the program and its process group have ended, or Kill
@@ -17,8 +17,6 @@ import signal
 import socket
 import sys
 import time
-from array import array
-from collections import deque
 from typing import TYPE_CHECKING
 
 from ..proto import procs
@@ -26,50 +24,19 @@ from ..proto.clock import SystemClock
 from ..proto.profiles import Profile
 from . import kernel, limits
 from .brood import Brood
-from .frames import ORDERS, REPORTS, Unpacker, pack
 from .messages import Exited, Kill, Pause, Refused, Run, Setup, Started, Stopping, Term, Up
 from .pausing import Pausing
 from .spawn import SpawnError, spawn
+from .upward import READ_BYTES, Port
 
 if TYPE_CHECKING:
     from .messages import Message, Report
 
-READ_BYTES = 65536
-DESCRIPTORS_BYTES = socket.CMSG_SPACE(3 * array("i").itemsize)
 TASKS_PER_RUNNER = 1000
 QUICK_MS = 2
 """A task that ends within this time is reported once, at its end."""
 
 CLOCK = SystemClock()
-
-
-class Port:
-    """The runner's end of the socket to its executor. When that is closed, the runner ends."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.inbox: deque[Message] = deque()
-        self.descriptors: deque[int] = deque()
-        self._unpacker = Unpacker(ORDERS)
-
-    def read(self) -> None:
-        """Wait for more messages. Raises EOFError."""
-        data, ancillary, _, _ = self.sock.recvmsg(READ_BYTES, DESCRIPTORS_BYTES, socket.MSG_CMSG_CLOEXEC)
-        if not data:
-            raise EOFError
-        for _, _, packed in ancillary:
-            self.descriptors.extend(array("i", packed))
-        self.inbox.extend(self._unpacker.feed(data))
-
-    def next(self) -> Message:
-        """Wait for the next message. Raises EOFError."""
-        while not self.inbox:
-            self.read()
-        return self.inbox.popleft()
-
-    def send(self, *reports: Report) -> None:
-        """Report to the executor."""
-        self.sock.sendall(pack(REPORTS, reports))
 
 
 class Ears:
@@ -226,6 +193,15 @@ def set_up(setup: Setup) -> Up:
     return Up(os.getpid(), procs.start_ticks(os.getpid()) or 0, namespace or 0, notes)
 
 
+def become(program: list[str], sock: socket.socket) -> None:
+    """Go on as a function host, in the interpreter of its source; ends this process when that cannot be started."""
+    sock.set_inheritable(True)
+    try:
+        os.execvp(program[0], [*program, str(sock.fileno())])  # noqa: S606 - what is to be run is in the configuration
+    except OSError as error:
+        sys.exit(f"{program[0]} cannot be started: {error.strerror}")
+
+
 def _own_namespace() -> int | None:
     """Enter a mount namespace of our own, where the kernel gives them ids by which to find them for certain."""
     has_ids = procs.mount_namespace(os.getpid()) is not None
@@ -241,6 +217,8 @@ def main() -> None:
         setup = port.next()
         assert isinstance(setup, Setup), setup  # noqa: S101 - ours on both ends
         port.send(set_up(setup))
+        if setup.host:
+            become(setup.host, sock)
         Service(port, Profile.of_dict(setup.profile)).serve()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return

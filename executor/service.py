@@ -87,6 +87,7 @@ class Executor:
             held=[attempt.id for attempt in floor.attempts.values() if not attempt.silent],
             runners=floor.pool.reports(),
             slots=boot.slots,
+            shared=boot.async_calls,
         )
 
     def attached(self) -> None:
@@ -110,6 +111,8 @@ class Executor:
         floor = self._floor
         if message.drain:
             floor.drain()
+        if message.HasField("sources"):
+            floor.know(message.sources.sources)
         for given in message.assignments:
             floor.arrive(given)
         floor.pool.acknowledge(message.runner_acks)

@@ -3,7 +3,10 @@
 An executor asks for as many tasks as it has free slots. Where runs are so short that the way to the supervisor and back
 would leave slots idle, it asks for more, to hold them ahead of free slots: as many as start within `AHEAD_S` at the
 recent pace of their lane. A lane is a queue. When the guess was wrong and tasks wait longer than `PATIENCE_S` for a
-slot, they are given back, and the lane has to prove itself quick again.
+slot, they are given back, and the lane has to prove itself quick again. Calls of functions may be placed with the host
+that will run them before it comes to them; they wait for a slot all the same.
+
+Calls of async functions take no slot. There may be so many at a time, and for each one less one more is asked for.
 """
 
 from __future__ import annotations
@@ -15,13 +18,16 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SAMPLES = 32
 LEAST_SAMPLES = 4
 QUICK_S = 0.05
 AHEAD_S = 0.1
 MOST_AHEAD = 16
+BRISK_S = 0.0005
+MOST_BRISK = 128
+"""Held ahead of each slot where a run takes less than `BRISK_S`: calls of functions that hardly do anything."""
 PATIENCE_S = 0.3
 
 
@@ -47,6 +53,8 @@ class Lane:
     def _ahead(self) -> int:
         if len(self._runs_s) < LEAST_SAMPLES or (pace_s := median(self._runs_s)) >= QUICK_S:
             return 0
+        if pace_s < BRISK_S:
+            return MOST_BRISK
         return MOST_AHEAD if pace_s * MOST_AHEAD <= AHEAD_S else int(AHEAD_S / pace_s)
 
 
@@ -68,7 +76,13 @@ class Desk:
     running: int = 0
     granted: int = 0
     waiting: dict[int, Waiting] = field(default_factory=dict)
+    placed: dict[int, Waiting] = field(default_factory=dict)
+    """Those that a host has already, and has not come to."""
     lanes: dict[str, Lane] = field(default_factory=dict)
+
+    most_shared: int = 0
+    shared: int = 0
+    shared_granted: int = 0
 
     @property
     def free(self) -> int:
@@ -84,7 +98,7 @@ class Desk:
         if self.draining or self.paused:
             return 0
         ahead = self._ahead
-        room = self.slots + ahead - self.running - len(self.waiting) - self.granted
+        room = self.slots + ahead - self.running - len(self.waiting) - len(self.placed) - self.granted
         return room if room > ahead // 2 else 0
 
     def grant(self) -> int:
@@ -93,9 +107,31 @@ class Desk:
         self.granted += wanted
         return wanted
 
+    @property
+    def wanted_shared(self) -> int:
+        """So many more async calls should be asked for."""
+        if self.draining or self.paused:
+            return 0
+        return max(0, self.most_shared - self.shared - self.shared_granted)
+
+    def grant_shared(self) -> int:
+        """Ask for what is wanted."""
+        wanted = self.wanted_shared
+        self.shared_granted += wanted
+        return wanted
+
+    def arrive_shared(self) -> None:
+        """An async call was sent."""
+        self.shared_granted = max(0, self.shared_granted - 1)
+        self.shared += 1
+
+    def end_shared(self) -> None:
+        """One less."""
+        self.shared -= 1
+
     def attach(self) -> None:
         """A new supervisor knows of no earlier request, and has not told us to leave."""
-        self.granted = 0
+        self.granted = self.shared_granted = 0
         self.draining = False
 
     def arrive(self, attempt_id: int, queue: str, now_s: float) -> None:
@@ -116,6 +152,25 @@ class Desk:
         del self.waiting[attempt_id]
         self.running += 1
 
+    def place(self, attempt_id: int) -> None:
+        """A host has it, and will come to it."""
+        self.placed[attempt_id] = self.waiting.pop(attempt_id)
+
+    def come_to(self, attempt_id: int) -> None:
+        """Its host has come to it."""
+        del self.placed[attempt_id]
+        self.running += 1
+
+    def stay(self, attempt_id: int, queue: str, now_s: float) -> None:
+        """Its host has not come to it after all."""
+        self.running -= 1
+        self.placed[attempt_id] = Waiting(queue, now_s)
+
+    def take_back(self, attempt_ids: Iterable[int]) -> None:
+        """Their host did not come to these: they wait again, before those that came later."""
+        back = {attempt_id: self.placed.pop(attempt_id) for attempt_id in attempt_ids}
+        self.waiting = back | self.waiting
+
     def end(self, queue: str, run_s: float | None) -> None:
         """A slot is free again; `run_s` is unknown when the task did not run to an end of its own."""
         self.running -= 1
@@ -127,6 +182,10 @@ class Desk:
     def first(self) -> list[int]:
         """The waiting tasks that have a slot, in their order."""
         return list(islice(self.waiting, self.free))
+
+    def next_brisk(self) -> Iterator[int]:
+        """The waiting tasks without a slot, as long as each of them belongs to a lane where a run takes no time."""
+        return takewhile(lambda each: self._lane(self.waiting[each].queue).ahead == MOST_BRISK, self._queued())
 
     def give_back(self, now_s: float) -> list[int]:
         """The tasks that have waited too long for a slot. They are gone from here, and their lanes in doubt."""

@@ -1,4 +1,4 @@
-"""Everything below a runner stands still, and goes on later as it was.
+"""Everything below a runner, or a function host with it, stands still, and goes on later as it was.
 
 A stopped process cannot fork, but those that are not stopped yet can, and move away from their parents meanwhile. So
 this looks again and again, in steps between which the runner hears its orders, until twice in a row nobody was found
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..proto import procs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 QUIET_STEPS = 2
 SETTLE_LOOKS = 20
@@ -32,9 +32,10 @@ _STILL = _OVER | {b"t", b"D"}
 
 
 class Stillness:
-    """A pause of all descendants of this process."""
+    """A pause of these processes and all below them; as a rule of all descendants of this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: Callable[[], set[int]] = lambda: _children([os.getpid()])) -> None:
+        self._first = first
         self._told: dict[int, int] = {}
         """Whom we have told to stop, and in which step first."""
         self._beyond: set[int] = set()
@@ -46,7 +47,7 @@ class Stillness:
         """Stop whoever is found running; True when everything stands still."""
         self._steps += 1
         quiet = True
-        level = _children([os.getpid()])
+        level = self._first()
         while level:
             moving = self._stop(level)
             quiet = quiet and not moving
@@ -56,7 +57,7 @@ class Stillness:
 
     def end(self) -> None:
         """Have all that were told to stop go on, children first."""
-        levels = [_children([os.getpid()])]
+        levels = [self._first()]
         while levels[-1]:
             levels.append(_children(levels[-1]))
         for level in reversed(levels):

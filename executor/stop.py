@@ -15,6 +15,7 @@ from .messages import Kill, Term
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from .runners import Runner
 
@@ -67,3 +68,29 @@ class Ladder:
             return
         self._runner.send(Kill(self._id))
         self._timer = self._loop.call_later(ANSWER_S, self._runner.kill)
+
+
+class Fall:
+    """Ends a call of a function: `ask`s, and after the grace ends its whole host. Its end is seen elsewhere."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ask: Callable[[], None], kill: Callable[[], None]) -> None:
+        self._loop = loop
+        self._ask = ask
+        self._kill = kill
+        self._timer: asyncio.TimerHandle | None = None
+
+    def descend(self, grace_s: float) -> None:
+        """End it within the grace; asked again, the earlier end holds."""
+        kill_at = self._loop.time() + grace_s
+        if self._timer and self._timer.when() <= kill_at:
+            return
+        first = self._timer is None
+        self.cancel()
+        self._timer = self._loop.call_at(kill_at, self._kill)
+        if first and grace_s > 0:
+            self._ask()
+
+    def cancel(self) -> None:
+        """The call has ended."""
+        if self._timer:
+            self._timer.cancel()

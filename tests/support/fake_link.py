@@ -26,11 +26,14 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 import grpc
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
 
 from support import procs
 from support.wait import until
-from tsched.proto import link_pb2, link_pb2_grpc
+from tsched.proto import call_pb2, link_pb2, link_pb2_grpc
+from tsched.proto.anys import from_any, to_any
 from tsched.proto.endpoint import SERVER_OPTIONS, target
+from tsched.proto.plain import plain
 from tsched.proto.profiles import Profile
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ class Heard:
         self.chunks: dict[int, link_pb2.Chunk] = {}
         self.repeated_chunks = 0
         self.paused: list[link_pb2.Paused] = []
+        self.progress: list[link_pb2.Progress] = []
         self.finished: list[link_pb2.Finished] = []
         self.returned = 0
         self.kept = 0
@@ -100,8 +104,9 @@ class FakeLink(link_pb2_grpc.LinkServicer):
         self.heard: dict[int, Heard] = {}
         self.runners: dict[int, link_pb2.RunnerUp] = {}
         self.logs: list[link_pb2.LogLine] = []
-        self.credits = 0
+        self.credits = self.shared_credits = 0
         self.claims: list[int] = []
+        self.sources: dict[str, link_pb2.Source] = {}
         self.messages = 0
         self.waiting: deque[link_pb2.Assignment] = deque()
         self.assigned: dict[int, link_pb2.Assignment] = {}
@@ -139,11 +144,11 @@ class FakeLink(link_pb2_grpc.LinkServicer):
         with self.lock:
             self.sessions.append(session)
             self.hellos.append(first.hello)
-            self.credits = 0
+            self.credits = self.shared_credits = 0
             for runner in first.hello.runners:
                 self.runners[runner.pid] = runner
         threading.Thread(target=self._listen, args=(session, requests), daemon=True).start()
-        session.send(welcome=link_pb2.Welcome())
+        session.send(welcome=link_pb2.Welcome(), sources=link_pb2.Sources(sources=self.sources.values()))
         while (message := session.out.get()) is not None:
             yield message
 
@@ -170,6 +175,7 @@ class FakeLink(link_pb2_grpc.LinkServicer):
         for attempt_id in message.kept:
             self.of(attempt_id).kept += 1
         self.credits += message.claim
+        self.shared_credits += message.claim_shared
         self.claims.append(message.claim)
         answer.assignments.extend(self._assignable())
         session.out.put(answer)
@@ -187,15 +193,25 @@ class FakeLink(link_pb2_grpc.LinkServicer):
                 answer.chunk_acks.add(attempt_id=chunk.attempt_id, number=chunk.number)
         for paused in message.paused:
             self.of(paused.attempt_id).paused.append(paused)
+        for progress in message.progress:
+            self.of(progress.attempt_id).progress.append(progress)
         for finished in message.finished:
             self.of(finished.attempt_id).finished.append(finished)
             if self.ack_finishes:
                 answer.finish_acks.append(finished.attempt_id)
 
     def _assignable(self) -> list[link_pb2.Assignment]:
-        count = min(self.credits, len(self.waiting))
-        self.credits -= count
-        given = [self.waiting.popleft() for _ in range(count)]
+        given, kept = [], []
+        for task in self.waiting:
+            if task.shared and self.shared_credits:
+                self.shared_credits -= 1
+                given.append(task)
+            elif not task.shared and self.credits:
+                self.credits -= 1
+                given.append(task)
+            else:
+                kept.append(task)
+        self.waiting = deque(kept)
         self.assigned |= {task.attempt_id: task for task in given}
         return given
 
@@ -231,6 +247,55 @@ class FakeLink(link_pb2_grpc.LinkServicer):
             if self.sessions:
                 self.send(assignments=self._assignable())
         return given
+
+    def know(self, *sources: link_pb2.Source) -> None:
+        """These are the sources from now on."""
+        self.sources = {source.name: source for source in sources}
+        if self.sessions:
+            self.send(sources=link_pb2.Sources(sources=sources))
+
+    def call(self, function: str, *args: Any, source: str = "mine", **fields: Any) -> int:
+        """Queue a call; `kwargs` and fields of Assignment may be given by name."""
+        return self.calls((function, *args), source=source, **fields)[0]
+
+    def calls(self, *calls: tuple[Any, ...], source: str = "mine", **fields: Any) -> list[int]:
+        """Queue calls, each a name and arguments."""
+        kwargs = fields.pop("kwargs", {})
+        values: dict[str, Any] = {"queue": "default", "profile": "default", "output_cap_bytes": CAP_BYTES}
+        values |= {"number": 1, "max_attempts": 1, "source": source, **fields}
+        generation = self.sources[source].generation if source in self.sources else 1
+        given = []
+        with self.lock:
+            for name, *args in calls:
+                self._next_id += 1
+                call = call_pb2.Call(
+                    function=name,
+                    args=[call_pb2.Argument(value=to_any(plain(value))) for value in args],
+                    kwargs={key: call_pb2.Argument(value=to_any(plain(value))) for key, value in kwargs.items()},
+                )
+                task = link_pb2.Assignment(
+                    attempt_id=self._next_id,
+                    task_id=f"t{self._next_id}",
+                    payload=link_pb2.Payload(call=call),
+                    generation=generation,
+                    **values,
+                )
+                self.waiting.append(task)
+                given.append(self._next_id)
+            if self.sessions:
+                self.send(assignments=self._assignable())
+        return given
+
+    def run_call(self, function: str, *args: Any, timeout_s: float = 10, **fields: Any) -> link_pb2.Finished:
+        """Queue one call and wait for its end."""
+        return self.finish_of(self.call(function, *args, **fields), timeout_s=timeout_s)
+
+    def result_of(self, attempt_id: int, *, timeout_s: float = 10) -> Any:
+        """What a call that succeeds returned."""
+        finished = self.finish_of(attempt_id, timeout_s=timeout_s)
+        assert finished.state == "succeeded", (finished, self.of(attempt_id).output(2))
+        assert finished.HasField("result")
+        return from_any(AnyMessage.FromString(finished.result))
 
     def run(self, command: str | list[str], *, timeout_s: float = 10, **fields: Any) -> link_pb2.Finished:
         """Give one task and wait for its end."""

@@ -211,7 +211,7 @@ def test_what_is_put_together_is_sent_together_and_in_order() -> None:
 def test_nothing_is_said_to_a_supervisor_that_has_not_welcomed_us() -> None:
     async def scenario() -> None:
         outbox = Outbox(asyncio.get_running_loop())
-        outbox.prepare = lambda: 7
+        outbox.prepare = lambda: (7, 0)
         outbox.attach()
         outbox.detach()
         outbox.put(Started(attempt_id=1))

@@ -1,0 +1,378 @@
+"""Attempts of tasks that are calls of functions: what they add to an attempt's life (attempts.py).
+
+A sync call is alone in its host when it has begun, though others may wait behind it there. Async ones share a host.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
+
+from ..proto.anys import from_any, to_any
+from ..proto.clock import SECOND_US
+from ..proto.link_pb2 import Progress, Started
+from ..proto.plain import SIZE_LIMIT, NotPlainError, from_json
+from ..proto.taskscheduler_pb2 import ListValue
+from ..proto.values import AttemptState, EndReason, SourceKind
+from . import host_messages as host
+from . import verdict as verdicts
+from .attempts import Attempt, House
+from .kinds import Kind
+from .messages import Paused as HostPaused
+from .standstill import StandStill
+from .stop import Fall
+from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from ..proto.call_pb2 import Call as CallMessage
+    from ..proto.link_pb2 import Assignment
+    from .hosts import Host
+    from .messages import Message
+
+QUICK_S = 0.002
+"""A call that ends within this time is reported once, at its end."""
+
+
+class CallHouse(House):
+    """Where calls live."""
+
+    sources: dict[str, dict[str, Any]]
+    """Where functions are found, by name."""
+
+    def take_back(self, home: Host) -> None:
+        """What this host has not come to waits for any slot again."""
+
+
+class Call(Attempt):
+    """One attempt at a call."""
+
+    def __init__(self, given: Assignment, house: CallHouse) -> None:
+        super().__init__(given, house)
+        self._floor = house
+        self._home: Host | None = None
+        self._began_at_us: int | None = None
+        self._ended: host.Ended | None = None
+        self._native = False
+        self._fall = Fall(house.loop, self._ask, self._kill)
+
+    @property
+    def kind(self) -> Kind:
+        """Which hosts it may have: those with the newest code of its source."""
+        source = self.given.source
+        return Kind(self.given.profile, source, self._floor.sources[source]["generation"], self.shared)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody has its function any more."""
+        return self.given.source not in self._floor.sources
+
+    @property
+    def running(self) -> bool:
+        """Whether its host has come to it, and there is no verdict."""
+        return self._began_at_us is not None and self.verdict is None
+
+    def order(self) -> host.Call:
+        """What the host is told. Raises NotPlainError when the arguments are damaged, or it cannot take such."""
+        given, call = self.given, self.given.payload.call
+        self._native = self._floor.sources[given.source]["kind"] == SourceKind.NATIVE
+        args, kwargs = _native_arguments(call) if self._native else _arguments(call)
+        timeout_us = given.timeout_us if given.HasField("timeout_us") else None
+        names = (given.task_id, given.number, given.max_attempts or 1, call.function, given.queue)
+        return host.Call(self.id, *names, timeout_us, args, kwargs)
+
+    def begin(self) -> None:
+        """The host has come to it, as far as we know."""
+        self._began_at_us = self._house.clock.now_us()
+        self._time.count_from(self._now_mono_us)
+
+    def hear(self, report: Message) -> None:
+        """The host says something about it."""
+        if isinstance(report, host.Progress):
+            self._has_progressed(report)
+        elif isinstance(report, host.Ended):
+            self._has_ended(report)
+
+    def _has_started(self) -> None:
+        """It runs on."""
+        home = self._home
+        assert home  # noqa: S101 - it runs
+        ticks = home.up.start_ticks if home.up else 0
+        self.started = Started(
+            attempt_id=self.id, pid=home.pid, start_ticks=ticks, started_at_us=self._began_at_us or 0
+        )
+        self._say(self.started)
+
+    def _has_progressed(self, said: host.Progress) -> None:
+        self.progress = Progress(attempt_id=self.id, done=said.done, text=said.text, at_us=said.at_us)
+        if said.total is not None:
+            self.progress.total = said.total
+        self._say(self.progress)
+
+    def _has_ended(self, report: host.Ended) -> None:
+        """It has ended, and nothing it started is left."""
+        self._ended = report
+        ending = self.ending if report.stopped else None
+        self._end(verdicts.stopped(ending) if ending else _judged(report, native=self._native), report.at_us)
+
+    def _end(self, verdict: Verdict, at_us: int) -> None:
+        self.verdict = verdict
+        self._fall.cancel()
+        self._house.held_back.discard(self)
+        self._time.end(self._ended.mono_us if self._ended else self._now_mono_us)
+        self._leave_home()
+        self._house.freed(self, self._run_s())
+        self.given.ClearField("payload")
+        self._finish(at_us)
+
+    def _leave_home(self) -> None:
+        raise NotImplementedError
+
+    def _ask(self) -> None:
+        raise NotImplementedError
+
+    def _kill(self) -> None:
+        """It does not end: its host has to."""
+        assert self._home  # noqa: S101 - it runs
+        self._home.kill()
+
+    def _descend(self, grace_s: float) -> None:
+        self._fall.descend(grace_s)
+
+    def _run_s(self) -> float | None:
+        ended = self._ended
+        return (ended.mono_us - ended.began_mono_us - self._time.paused_us) / SECOND_US if ended else None
+
+    def _beginning(self) -> tuple[int | None, int | None]:
+        pid = self._home.pid if self._home else None
+        return pid, self._ended.began_at_us if self._ended else self._began_at_us
+
+    def _spent(self) -> tuple[float | None, int | None, int]:
+        ended = self._ended
+        return (ended.cpu_s, ended.peak_bytes, ended.leftovers) if ended else super()._spent()
+
+
+class SyncCall(Call):
+    """A call that has its host for itself."""
+
+    def __init__(self, given: Assignment, house: CallHouse) -> None:
+        super().__init__(given, house)
+        self._stand_still: StandStill | None = None
+
+    def launch(self, runner: Any) -> None:
+        """Have an idle host run it, now. Raises OSError; nothing is started then. Raises NotPlainError."""
+        if not runner.give(self, self.order()):
+            raise OSError("the socket of an idle host is full")
+        self.move_in(runner)
+
+    def move_in(self, home: Host) -> None:
+        """The host has come to it."""
+        self._home = home
+        home.attempt = self
+        home.slow = False
+        home.began_s = self._house.loop.time()
+        self.begin()
+
+    def unbegin(self) -> None:
+        """The host has not come to it after all: nothing of it has run."""
+        self._time.end(self._now_mono_us)
+        self._fall.cancel()
+        self._fall = Fall(self._house.loop, self._ask, self._kill)
+        self._home = self._began_at_us = self.ending = None
+
+    def reveal(self) -> None:
+        """It takes its time, and is alone in its host: say so, and read what it writes as it comes."""
+        self._has_started()
+        self.breathe()
+
+    def orphaned(self) -> None:
+        """Its host has died, and nothing of it is left."""
+        home = self._home
+        if self.verdict is not None or home is None:
+            return
+        code = home.process.returncode
+        if self.ending:
+            verdict = verdicts.exited(code, self.ending)
+        elif home.loaded:
+            verdict = verdicts.host_ended(code)
+        else:
+            verdict = verdicts.not_loaded(self.given.source, code)
+        self._end(verdict, self._house.clock.now_us())
+
+    def pause(self, *, on: bool) -> None:
+        """Have its host stand still, with all below it, or go on."""
+        if not self.running:
+            if self.verdict is None:
+                self._refuse_to_pause()
+            return
+        if self._stand_still is None:
+            assert self._home  # noqa: S101 - it runs
+            self._stand_still = StandStill(self._house.loop, self._house.clock, self._home, self.id, self._paused_now)
+        if on:
+            self._floor.take_back(self._home)  # type: ignore[arg-type]  # it runs, so it has one
+        self._stand_still.turn(on=on and not self.ending)
+
+    def breathe(self) -> None:
+        """Read its output, unless it has ended, as soon as there is room for it."""
+        if not self._home or not self.running or self._home.attempt is not self:
+            return
+        if self.output.window.full:
+            self._house.held_back.add(self)
+            self._home.pipes.pause()
+        else:
+            self._house.held_back.discard(self)
+            self._home.pipes.watch(self._read)
+
+    def _read(self, stream: int, data: bytes) -> None:
+        self._write(stream, data)
+        if self.output.window.full and self.verdict is None and self._home:
+            self._home.pipes.pause()
+            self._house.held_back.add(self)
+
+    def _paused_now(self, report: HostPaused) -> None:
+        if self.verdict is None:
+            self._has_paused(report)
+
+    def _ask(self) -> None:
+        """Ask it to end; between the calls before it and its own end, nobody is asked."""
+        if self._alone_at_home():
+            if self._stand_still:
+                self._stand_still.wake()
+            self._home.ask_to_end()  # type: ignore[union-attr]  # it has one
+
+    def _kill(self) -> None:
+        if self._alone_at_home():
+            super()._kill()
+
+    def _alone_at_home(self) -> bool:
+        """Make sure that whatever happens to the host now happens to this call alone."""
+        home = self._home
+        assert home  # noqa: S101 - it runs
+        self._floor.take_back(home)
+        return home.holds_last(self)
+
+    def _leave_home(self) -> None:
+        home, ended = self._home, self._ended
+        assert home  # noqa: S101 - it had begun
+        if self._stand_still:
+            self._stand_still.end()
+        if home.dead or home.pipes.watched or (ended and ended.writes):
+            home.pipes.drain(self._write)
+        if ended and ended.writes and not ended.tired:
+            home.send(host.GoOn())
+        home.calls.pop(self.id, None)
+
+
+class SharedCall(Call):
+    """A call that runs beside others in one host."""
+
+    shared = True
+
+    def __init__(self, given: Assignment, house: CallHouse) -> None:
+        super().__init__(given, house)
+        self._look: Any = None
+
+    def launch(self, runner: Any) -> None:
+        """Have the host run it beside the others. Raises NotPlainError."""
+        order = self.order()
+        self._home = runner
+        runner.calls[self.id] = self
+        runner.send(order)
+        self.begin()
+        self._look = self._house.loop.call_later(QUICK_S, self._has_started)
+
+    def hear(self, report: Message) -> None:
+        """The host says something about it."""
+        if isinstance(report, host.Wrote):
+            self._has_written(report)
+        else:
+            super().hear(report)
+
+    def orphaned(self) -> None:
+        """Its host has died, and nothing of it is left. Whose doing it was is known of one that was to end only."""
+        home = self._home
+        if self.verdict is not None or home is None:
+            return
+        if self.ending:
+            verdict = verdicts.exited(home.process.returncode, self.ending)
+        elif home.loaded:
+            verdict = verdicts.RUNNER_DIED
+        else:
+            verdict = verdicts.not_loaded(self.given.source, home.process.returncode)
+        self._end(verdict, self._house.clock.now_us())
+
+    def pause(self, *, on: bool) -> None:
+        """It cannot stand still: others run in the same process."""
+        if self.verdict is None:
+            self._refuse_to_pause()
+
+    def breathe(self) -> None:
+        """Hear its host again, as soon as there is room for what it writes."""
+        if self._home and not self.output.window.full:
+            self._house.held_back.discard(self)
+            self._home.port.resume()
+
+    def wrote_unasked(self, stream: int, data: bytes) -> None:
+        """Its host's own descriptors were written to, and nobody else is there."""
+        self._write(stream, data)
+
+    def _has_written(self, report: host.Wrote) -> None:
+        if self.verdict is not None:
+            return
+        self._write(report.stream, report.text.encode("utf-8", "surrogateescape"))
+        if self.output.window.full and self._home:
+            self._house.held_back.add(self)
+            self._home.port.pause()
+
+    def _ask(self) -> None:
+        assert self._home  # noqa: S101 - it runs
+        self._home.send(host.Cancel(self.id))
+
+    def _leave_home(self) -> None:
+        assert self._home  # noqa: S101 - it had begun
+        self._look.cancel()
+        self._home.calls.pop(self.id, None)
+        self._home.port.resume()
+
+
+def _arguments(call: CallMessage) -> tuple[list[Any], dict[str, Any]]:
+    """Raises NotPlainError."""
+    kwargs = {name: from_any(call.kwargs[name].value, name) for name in call.kwargs} if call.kwargs else {}
+    return [from_any(argument.value, str(place)) for place, argument in enumerate(call.args)], kwargs
+
+
+def _native_arguments(call: CallMessage) -> tuple[bytes, dict[str, Any]]:
+    """Raises NotPlainError."""
+    if call.kwargs:
+        raise NotPlainError("a native function takes no arguments by name")
+    return ListValue(values=[argument.value for argument in call.args]).SerializeToString(), {}
+
+
+def _judged(report: host.Ended, *, native: bool) -> Verdict:
+    if report.how != "returned":
+        again_in_us = None if report.value is None else round(report.value * SECOND_US)
+        return verdicts.called(report.how, report.message, None, again_in_us)
+    try:
+        result = _result(report.value, native=native)
+    except NotPlainError as error:
+        text = f"what it returned cannot be sent: {error}"
+        return Verdict(state=AttemptState.FAILED, reason=EndReason.BAD_RESULT, message=text)
+    if len(result) > SIZE_LIMIT:
+        text = f"what it returned takes {len(result)} bytes; {SIZE_LIMIT} can be kept"
+        return Verdict(state=AttemptState.FAILED, reason=EndReason.BAD_RESULT, message=text)
+    return verdicts.called("returned", "", result, None)
+
+
+def _result(value: Any, *, native: bool) -> bytes:
+    """As bytes on the wire. Raises NotPlainError."""
+    if value is None:
+        return b""
+    plain = from_json(value)
+    if not native:
+        return to_any(plain).SerializeToString(deterministic=True)
+    try:
+        from_any(AnyMessage.FromString(plain))
+    except (DecodeError, TypeError):
+        raise NotPlainError("this is no google.protobuf.Any") from None
+    return bytes(plain)

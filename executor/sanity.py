@@ -1,0 +1,66 @@
+"""Whether a function host's report can be what a host says: functions run in the same process, and may say anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..proto.values import EndReason
+from .host_messages import Ended, Loaded, Progress, Ready, Wrote
+
+if TYPE_CHECKING:
+    from .messages import Message
+
+MOST = 2**62
+MOST_LEFTOVERS = 2**31
+LONGEST_S = 1e10
+HOWS = {
+    "returned",
+    "cancel",
+    EndReason.RAISED,
+    EndReason.RETRY,
+    EndReason.SNOOZED,
+    EndReason.BAD_RESULT,
+    EndReason.NO_SUCH_FUNCTION,
+    EndReason.SOURCE_FAILED,
+}
+
+
+def sane(report: Message) -> bool:
+    """Whether every field is of its type and within its range."""
+    if isinstance(report, Ended):
+        return _sane_end(report)
+    if isinstance(report, Wrote):
+        return _whole(report.attempt_id) and report.stream in (1, 2) and isinstance(report.text, str)
+    if isinstance(report, Progress):
+        total = 0 if report.total is None else report.total
+        return _whole(report.attempt_id, report.at_us) and _numbers(report.done, total) and _text(report.text)
+    return isinstance(report, Ready | Loaded)
+
+
+def _sane_end(report: Ended) -> bool:
+    peak_bytes = 0 if report.peak_bytes is None else report.peak_bytes
+    cpu_s = 0 if report.cpu_s is None else report.cpu_s
+    times = (report.began_at_us, report.began_mono_us, report.at_us, report.mono_us)
+    if not _whole(report.attempt_id, peak_bytes, report.leftovers, *times) or report.leftovers > MOST_LEFTOVERS:
+        return False
+    if not isinstance(report.how, str) or report.how not in HOWS or not _text(report.message) or not _numbers(cpu_s):
+        return False
+    return (
+        report.how == "returned" or report.value is None or (_numbers(report.value) and 0 <= report.value < LONGEST_S)
+    )
+
+
+def _text(value: Any) -> bool:
+    """Whether it is a string that can be sent."""
+    try:
+        return isinstance(value, str) and bool(value.encode() or True)
+    except UnicodeEncodeError:
+        return False
+
+
+def _whole(*values: Any) -> bool:
+    return all(type(value) is int and 0 <= value < MOST for value in values)
+
+
+def _numbers(*values: Any) -> bool:
+    return all(type(value) in (int, float) for value in values)
