@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..client.flow import Cancelled
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -79,6 +81,8 @@ class Found:
         """Whatever goes wrong within the block, also sys.exit, is a failure of `what` and nothing more."""
         try:
             yield
+        except Cancelled:
+            raise  # whoever wanted this has no use for it any more
         except SourceError as error:
             self.failed.append(Failure(what, str(error)))
         except BaseException as error:  # noqa: BLE001 - it is somebody's code that runs here

@@ -12,9 +12,11 @@ from types import CodeType, ModuleType
 from typing import Any, cast
 
 from ..client.registry import Chosen, Task, registered
+from .copies import in_memory
 from .found import Found, SourceError
 
 AnyTask = Task[..., Any]
+FileLoader = importlib.machinery.SourceFileLoader | importlib.machinery.ExtensionFileLoader
 
 LISTS = ("TASKS", "tasks")
 """Where a plugin may list functions that are not marked with @task: a mapping of names to functions."""
@@ -85,42 +87,51 @@ def as_task(function: Any, name: str) -> AnyTask:
 def plugin(path: str) -> ModuleType:
     """Import a plugin: a module, a package's folder, or a compiled extension module. Raises what its code raises."""
     sys.dont_write_bytecode = True  # the library folder is looked at, not written to
-    spec = _spec(path)
-    if spec is None or spec.loader is None:
-        raise SourceError(f"{path} is no Python module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(spec.name, None)
-        raise
-    return sys.modules.get(spec.name, module)
-
-
-def _spec(path: str) -> importlib.machinery.ModuleSpec | None:
     name, dot, suffix = os.path.basename(path).partition(".")
     name = _free_name(name)
     if os.path.isdir(path):
-        return _package(name, path)
+        init = os.path.join(path, "__init__.py")
+        if not os.path.isfile(init):
+            raise SourceError(f"{path} is a folder without __init__.py")
+        return _loaded(FreshLoader(name, init), init, [path])
     if not os.path.isfile(path):
         raise SourceError(f"{path} is not there")
     if suffix == "py":
-        return importlib.util.spec_from_file_location(name, path, loader=FreshLoader(name, path))
+        return _loaded(FreshLoader(name, path), path)
     if dot + suffix not in importlib.machinery.EXTENSION_SUFFIXES:
         theirs = ", ".join(importlib.machinery.EXTENSION_SUFFIXES)
         raise SourceError(
             f"{path} is not for this interpreter ({sys.executable}), whose extension modules end in {theirs}"
         )
-    return importlib.util.spec_from_file_location(name, path)
+    return _compiled(name, path)
 
 
-def _package(name: str, path: str) -> importlib.machinery.ModuleSpec | None:
-    init = os.path.join(path, "__init__.py")
-    if not os.path.isfile(init):
-        raise SourceError(f"{path} is a folder without __init__.py")
-    loader = FreshLoader(name, init)
-    return importlib.util.spec_from_file_location(name, init, loader=loader, submodule_search_locations=[path])
+def _compiled(name: str, path: str) -> ModuleType:
+    """A compiled extension module, from a copy if that can be loaded."""
+    copy = in_memory(path)
+    try:
+        return _loaded(importlib.machinery.ExtensionFileLoader(name, copy), path)
+    except ImportError as error:
+        if error.path != copy:
+            raise
+    return _loaded(importlib.machinery.ExtensionFileLoader(name, path), path)
+
+
+def _loaded(loader: FileLoader, path: str, below: list[str] | None = None) -> ModuleType:
+    """The module that the loader makes, with `path` as its file, and its submodules `below`."""
+    spec = importlib.util.spec_from_file_location(
+        loader.name, loader.path, loader=loader, submodule_search_locations=below
+    )
+    assert spec is not None  # noqa: S101 - it has a loader
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = path
+    sys.modules[spec.name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(spec.name, None)
+        raise
+    return sys.modules.get(spec.name, module)
 
 
 def _free_name(name: str) -> str:

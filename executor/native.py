@@ -12,6 +12,7 @@ from typing import Any
 
 from ..client.context import Context, current
 from ..proto.plain import SIZE_LIMIT, NotPlainError
+from .copies import in_memory
 from .found import MESSAGE_LIMIT, Function, NativeError, SourceError, name_problem, shortened
 
 ABI = 1
@@ -150,7 +151,7 @@ def functions(plugin: str, path: str) -> list[Function]:
 def _table(path: str) -> _Plugin:
     """What init_plugin hands over, looked at as far as it can be without calling anything."""
     try:
-        init = ctypes.CDLL(path).init_plugin
+        init = _library(path).init_plugin
     except OSError as error:
         raise SourceError(str(error)) from None
     except AttributeError:
@@ -166,6 +167,14 @@ def _table(path: str) -> _Plugin:
     if not 1 <= plugin.count <= COUNT_LIMIT or not plugin.functions:
         raise SourceError(f"its table has {plugin.count} functions{'' if plugin.functions else ' and is NULL'}")
     return plugin
+
+
+def _library(path: str) -> ctypes.CDLL:
+    """The library, from a copy if that can be loaded. Raises OSError, which names the path."""
+    try:
+        return ctypes.CDLL(in_memory(path))
+    except OSError:
+        return ctypes.CDLL(path)
 
 
 def _name(entry: _Function, which: str) -> str:

@@ -31,7 +31,9 @@
  * Lifetime. The library is loaded, and init_plugin called once, in each process that runs its functions, and also in one
  * that only looks what it has: init_plugin should do little. It is never unloaded while its process lives, so what
  * init_plugin hands over has to stay as it is. `tsched plugins reload` starts new processes with the new library, while
- * running calls finish in the old ones. A process may be killed at any moment, as by a time limit: do not count on
+ * running calls finish in the old ones. So that the file may be replaced at any time, what is loaded is a copy in memory,
+ * unless the library is larger than 64 MiB or looks for others beside itself ($ORIGIN): replace such a one with mv, which
+ * leaves the old file alone, not with cp. A process may be killed at any moment, as by a time limit: do not count on
  * destructors or atexit. A crash ends this process alone, and the task says so.
  */
 #ifndef TSCHED_PLUGIN_H

@@ -181,8 +181,13 @@ def test_a_compiled_extension_module_is_a_plugin(python: str, name: str, tmp_pat
     described, _ = describe(source("python", name, plugin), python)
     (twice,) = described["functions"]
     assert (twice["name"], twice["signature"], twice["doc"]) == (f"{name}::twice", "(value, /)", "Twice as much.")
-    code = f'print(load(source)["{name}::twice"].call([21], {{}}))'
-    assert said_in(source("python", name, plugin), code, python) == "42"
+    code = f"""
+twice = load(source)["{name}::twice"]
+with open(source["path"], "r+b") as file:
+    file.truncate(0)  # who has it already goes on
+print(twice.call([21], {{}}), twice.task.function.__self__.__file__ == source["path"])
+"""
     if python != interpreters()[0]:
         wrong, _ = describe(source("python", name, plugin))
         assert "is not for this interpreter" in wrong["failed"][0]["message"]
+    assert said_in(source("python", name, plugin), code, python) == "42 True"

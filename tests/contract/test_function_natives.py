@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -281,10 +282,10 @@ const tsched_plugin *init_plugin(void)
 """
 
 
-def built(compiler: str, folder: Path, text: str) -> Path:
+def built(compiler: str, folder: Path, text: str, *linked: str) -> Path:
     folder.joinpath("it.c").write_text(text)
     words = [compiler, "-shared", "-fPIC", "-pthread", f"-I{INCLUDE}", "-o", folder / "libit.so", folder / "it.c"]
-    subprocess.run(words, check=True)
+    subprocess.run([*words, *linked], check=True)
     return folder / "libit.so"
 
 
@@ -395,6 +396,30 @@ with ThreadPoolExecutor(40) as pool:
 def test_what_c_prints_is_out_when_the_call_ends(odd: Path) -> None:
     code = 'load(source)["it::prints"].call(b"")\nimport os\nos._exit(0)'
     assert said_in(native(odd, "it"), code) == "a line without its end"
+
+
+def test_a_library_that_is_overwritten_in_place_changes_nothing_for_who_has_it(in_c: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "libsamples.so"
+    shutil.copy(in_c, mine)
+    code = f"""
+functions = load(source)
+with open(source["path"], "r+b") as file:
+    file.truncate(0)
+    file.write(b"another one")
+print(functions["samples::sorted"].call(bytes.fromhex("{args_of([2, 1])}")).hex())
+"""
+    answer = bytes.fromhex(said_in(native(mine, "samples"), code))
+    assert from_any(AnyMessage.FromString(answer)) == [1, 2]
+
+
+def test_a_library_finds_another_one_that_lies_beside_it(compiler: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("other.c").write_text("int beside(void) { return 1; }")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", tmp_path / "libbeside.so", tmp_path / "other.c"], check=True)
+    lines = ODD.replace("static void silent(", "int beside(void);\nstatic void silent(").replace(
+        "(void)call; }", 'call->fail(call, beside() ? "beside" : "", 6); }', 1
+    )
+    linked = [f"-L{tmp_path}", "-lbeside", "-Wl,-rpath,$ORIGIN"]
+    assert called(built(compiler, tmp_path, lines, *linked), "it", ("silent",)) == [("NativeError", "beside")]
 
 
 def test_a_function_that_crashes_takes_its_process_along(odd: Path) -> None:

@@ -162,6 +162,12 @@ except Exception as error:
     assert said == "SourceError absent: ModuleNotFoundError: No module named 'absent'"
 
 
+def test_a_call_that_is_ended_while_its_code_is_loaded_ends(tmp_path: Path) -> None:
+    write(tmp_path, slow="from tsched import Cancelled\nraise Cancelled('enough')\n")
+    code = "try:\n    load(source)\nexcept BaseException as error:\n    print(type(error).__name__, error)"
+    assert said_in(source("functions", "mine", tmp_path, ["slow"]), code) == "Cancelled enough"
+
+
 def test_what_a_module_prints_and_starts_while_it_is_imported_does_not_disturb_the_answer(tmp_path: Path) -> None:
     noise = """
 import atexit, os, subprocess, sys, threading, warnings
