@@ -51,9 +51,11 @@ MORE_DAMAGE = {
     "a result": ("task 1", "UPDATE results SET sealed = x'00' WHERE task = 1"),
     "a ring": (
         "task 4",
-        "UPDATE dependencies SET task = 3, parent = 4, met = NULL WHERE task = 5;"
-        " UPDATE dependencies SET parent = 3 WHERE task = 4;"
-        " UPDATE tasks SET state = 'blocked', waits_for = 1 WHERE seq = 3",
+        (
+            "UPDATE dependencies SET task = 3, parent = 4, met = NULL WHERE task = 5;"
+            "UPDATE dependencies SET parent = 3 WHERE task = 4;"
+            "UPDATE tasks SET state = 'blocked', waits_for = 1 WHERE seq = 3"
+        ),
     ),
     "a task skipped for nothing": ("task 3", "UPDATE tasks SET state = 'skipped', finished_at_us = 5 WHERE seq = 3"),
     "a payload of nobody": ("payload 99", "INSERT INTO payloads VALUES (99, 0, x'00')"),

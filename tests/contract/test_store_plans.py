@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.keep import START_US, draft, finish_report, kept, start_report
-from tsched.store import claims, executors, opening, output, sql, tasks
-from tsched.store.cipher import PlainCipher
-from tsched.store.db import Db
-from tsched.store.migrate import OUTPUT, TSCHED, Schema
+from support.keep import START_US, after, draft, finish_report, kept, start_report
+from support.scene import Scene
+from tsched.store import claims, opening, output, sql, tasks
+from tsched.store.migrate import OUTPUT, TSCHED
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 FEW, MANY, VERY_MANY = 1_000, 100_000, 1_000_000
@@ -101,44 +100,6 @@ def plan(connection: sqlite3.Connection, text: str) -> list[str]:
     return [row["detail"].replace("COVERING ", "") for row in rows if not given.search(row["detail"])]
 
 
-class Scene:
-    """A database by itself, with many tasks waiting, and a meter."""
-
-    def __init__(self, folder: Path, schema: Schema = TSCHED) -> None:
-        self.db = Db(opening.open_writer(folder / schema.file_name, schema), PlainCipher(), sql.load())
-
-    def fill(self, many: int, **values: Any) -> None:
-        for start in range(0, many, 10_000):
-            drafts = [draft(n, START_US + n, **values) for n in range(start, min(start + 10_000, many))]
-            self.db.connection.execute("BEGIN IMMEDIATE")
-            tasks.submit(self.db, drafts=drafts, now_us=START_US)
-            self.db.connection.execute("COMMIT")
-
-    def register(self, name: str) -> None:
-        row = claims.model.ExecutorRow(
-            id=name, secret_hash=b"", pid=1, start_ticks=1, boot_id="", version="", started_at_us=1, state="present"
-        )
-        self.steps(executors.register, row=row)
-
-    def steps(self, command: Callable[..., Any], **values: Any) -> int:
-        """How many steps a command takes."""
-        taken = 0
-
-        def step() -> int:
-            nonlocal taken
-            taken += 1
-            return 0
-
-        self.db.connection.execute("BEGIN IMMEDIATE")
-        self.db.connection.set_progress_handler(step, 1)
-        try:
-            self.result = command(self.db, **values)
-        finally:
-            self.db.connection.set_progress_handler(None, 1)
-            self.db.connection.execute("COMMIT")
-        return taken
-
-
 @contextmanager
 def scene(folder: Path, many: int, **values: Any) -> Iterator[Scene]:
     folder.mkdir()
@@ -202,6 +163,18 @@ def test_a_claim_walks_past_neither_later_nor_finished_tasks(tmp_path: Path) -> 
         )
         small, big = cycle(few), cycle(many)
     assert big["claim"] <= small["claim"] * 1.05
+
+
+def test_tasks_that_wait_for_others_cost_those_nothing_that_nobody_waits_for(tmp_path: Path) -> None:
+    with scene(tmp_path / "few", FEW) as few, scene(tmp_path / "many", FEW) as many:
+        waiting = [draft(-n, START_US, dependencies=after("1", str(2 + n % 900))) for n in range(1, 10_001)]
+        many.steps(tasks.submit, drafts=waiting, now_us=START_US)
+        for each in (few, many):
+            each.db.connection.execute("UPDATE tasks SET priority = -1 WHERE seq <= 901")
+        cycle(few), cycle(many)
+        small, big = cycle(few), cycle(many)
+    for name, taken in big.items():
+        assert taken <= small[name] * 1.05, name
 
 
 def test_a_claim_rewrites_no_payload(tmp_path: Path) -> None:

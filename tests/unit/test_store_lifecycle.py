@@ -282,6 +282,23 @@ def test_what_an_end_means_for_the_task(
         assert event is {OnLost.FAIL: TaskEvent.FAIL, OnLost.HOLD: TaskEvent.HOLD, OnLost.RETRY: again}[on_lost]
 
 
+@pytest.mark.parametrize("cancel_requested", [False, True])
+@pytest.mark.parametrize("asks_again", [False, True])
+@pytest.mark.parametrize("may_repeat", [False, True])
+@pytest.mark.parametrize("end", sorted(FINAL_ATTEMPT_STATES - {AttemptState.LOST}))
+def test_only_what_failed_and_is_not_to_be_cancelled_is_tried_again(
+    end: AttemptState, may_repeat: bool, asks_again: bool, cancel_requested: bool
+) -> None:
+    wishes = {"cancel_requested": cancel_requested, "may_repeat": may_repeat, "asks_again": asks_again}
+    event = event_after(end, on_lost=OnLost.RETRY, lost_before=0, **wishes)
+    if end in (AttemptState.SUCCEEDED, AttemptState.CANCELLED):
+        assert event is {"succeeded": TaskEvent.SUCCEED, "cancelled": TaskEvent.STOPPED}[end.value]
+    elif cancel_requested:
+        assert event is (TaskEvent.STOPPED if asks_again else TaskEvent.FAIL)
+    else:
+        assert event is (TaskEvent.RETRY if may_repeat else TaskEvent.FAIL)
+
+
 @pytest.mark.parametrize("state", sorted(FINAL_TASK_STATES))
 def test_nothing_happens_to_a_finished_task_but_its_deletion(state: TaskState) -> None:
     assert {event for (begin, event) in TASK if begin == state} == {TaskEvent.DELETE}
