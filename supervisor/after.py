@@ -29,6 +29,8 @@ def dependencies(
 
 def places(call: call_pb2.Call) -> frozenset[int]:
     """Which of the tasks that it waits for a call takes results of, by their places."""
+    if not (call.args or call.kwargs):
+        return frozenset()
     arguments = [*call.args, *call.kwargs.values()]
     taken = {each.result_of for each in arguments if each.HasField("result_of")}
     return frozenset(taken.union(*(each.results_of.after for each in arguments if each.HasField("results_of"))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from . import changes, drafts, durable, log, views
 from .catalogue import Catalogue
 from .config import Config
 from .desk import Desk
+from .ends import announce_children
 from .feed import Feed
 from .final_answers import FinalAnswers
 from .follow import Follower
@@ -107,8 +108,10 @@ class Tasks(api_pb2_grpc.TasksServicer):
     async def Modify(self, request: api_pb2.ModifyRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """Change a task that has not started."""
         entry = drafts.checked_entry(request.call, self._catalogue) if request.HasField("call") else None
-        command = partial(changes.modify, request=request, entry=entry, now_us=self._clock.now_us())
-        return await self._change(request.id, command)
+        children: list[model.Child] = []
+        now_us = self._clock.now_us()
+        command = partial(changes.modify, request=request, entry=entry, now_us=now_us, children=children)
+        return await self._change(request.id, command, children)
 
     @answered
     async def Delete(self, request: api_pb2.DeleteRequest, context: Context) -> api_pb2.DeleteResponse:  # noqa: N802
@@ -242,9 +245,12 @@ class Tasks(api_pb2_grpc.TasksServicer):
         if self.draining:
             raise Refusal(RefusalReason.DRAINING, "the service is stopping and takes no new tasks", "try again later")
 
-    async def _change(self, task_id: str, command: Callable[[Db], model.TaskRow]) -> api_pb2.Task:
-        """Change a task that has not started, and have it seen to."""
-        self._changed(await self._reach.unstarted(task_id, command, self._changed))
+    async def _change(
+        self, task_id: str, command: Callable[[Db], model.TaskRow], children: Sequence[model.Child] = ()
+    ) -> api_pb2.Task:
+        """Change a task that has not started, and have it seen to; and those whose state changed with it."""
+        changed = partial(self._changed, children=children)
+        changed(await self._reach.unstarted(task_id, command, changed))
         return await self._looking.shown(task_id)
 
     def _deleted(self, task_id: str) -> None:
@@ -252,8 +258,9 @@ class Tasks(api_pb2_grpc.TasksServicer):
         with self._answers.gone(task_id):
             self._news.ring(task_id)
 
-    def _changed(self, row: model.TaskRow) -> None:
+    def _changed(self, row: model.TaskRow, children: Sequence[model.Child]) -> None:
         self._see_to(row, Lane(row.queue, row.shared))
+        announce_children(children, self._desk, self._news)
         self._news.ring(row.id)
 
     def _see_to(self, task: model.Submitted | model.TaskRow, lane: Lane) -> None:

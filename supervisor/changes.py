@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     from .entries import Entry
 
 
-def modify(db: Db, *, request: api_pb2.ModifyRequest, entry: Entry | None, now_us: int) -> model.TaskRow:
+def modify(
+    db: Db, *, request: api_pb2.ModifyRequest, entry: Entry | None, now_us: int, children: list[model.Child]
+) -> model.TaskRow:
     """Apply a request, whose call is to `entry`, if it has one, which takes it.
 
+    A task that is to wait in vain now is skipped; what that makes of those that wait for it goes to `children`.
     Raises Refusal NO_SUCH_TASK, WRONG_STATE, CYCLE, and what the fields can be refused for.
     """
     row = tasks.get(db, id=request.id)
     payload = link_pb2.Payload.FromString(tasks.payload(db, id=request.id))
     _check_kind(request, row, entry)
     patch = replace(_patch(request, payload, now_us), dependencies=_dependencies(db, request, payload))
-    return tasks.modify(db, id=request.id, patch=patch, now_us=now_us)
+    return tasks.modify(db, id=request.id, patch=patch, now_us=now_us, children=children)
 
 
 def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted:  # noqa: A002 - the word of the contract

@@ -19,7 +19,7 @@ from ..store.db import Db
 from . import durable, log, planner, reports
 from .alarm import Alarm
 from .background import Background
-from .ends import announce
+from .ends import announce, announce_children
 from .news import News
 from .planner import Lane
 from .session import Session
@@ -33,10 +33,14 @@ AlarmMaker = Callable[[Callable[[], None]], Alarm]
 
 @dataclass(slots=True)
 class Round:
-    """What one transaction gave out, to whom, and what it found damaged; `more`: something ready is left."""
+    """What one transaction gave out, to whom, and what it found damaged; `more`: something ready is left.
+
+    `children`: what became of those that waited for what was damaged.
+    """
 
     given: dict[str, list[model.Claimed]] = field(default_factory=dict)
     corrupt: list[str] = field(default_factory=list)
+    children: list[model.Child] = field(default_factory=list)
     more: bool = False
 
 
@@ -48,6 +52,7 @@ def claim_round(db: Db, *, lane: Lane, free: dict[str, int], idle: dict[str, int
     now_us = clock.now_us()
     for name, places in planner.shares(ready, free, idle).items():
         corrupt: list[str] = []
+        children: list[model.Child] = []
         done.given[name] = claims.claim(
             db,
             executor=name,
@@ -56,8 +61,10 @@ def claim_round(db: Db, *, lane: Lane, free: dict[str, int], idle: dict[str, int
             limit=places,
             now_us=now_us,
             corrupt=corrupt,
+            children=children,
         )
         done.corrupt += corrupt
+        done.children += children
     done.more = ready == limit or sum(map(len, done.given.values())) < ready
     return done
 
@@ -200,6 +207,7 @@ class Desk:
         for task_id in done.corrupt:
             log.get(task=task_id).error("task_is_damaged")
             self._news.ring(task_id)
+        announce_children(done.children, self, self._news)
         return done.more
 
     def _hand_over(self, session: Session, lane: Lane, rows: list[model.Claimed]) -> None:
@@ -232,7 +240,9 @@ class Desk:
 
     async def _take_back(self, session: Session, attempt_ids: list[int]) -> None:
         """Nobody was told of these claims: the stream broke before."""
-        command = partial(claims.returned, attempt_ids=attempt_ids, executor=session.executor)
+        children: list[model.Child] = []
+        command = partial(claims.returned, attempt_ids=attempt_ids, executor=session.executor, children=children)
         for task_id in await durable.insist(lambda: self._store.write(command)):
             self._news.ring(task_id)
+        announce_children(children, self, self._news)
         self.review()

@@ -23,7 +23,7 @@ from ..store.db import Db
 from . import durable, log, reports, views
 from .background import Background
 from .desk import Desk
-from .ends import announce
+from .ends import announce, announce_children
 from .news import News
 from .pool import Pool
 from .session import Session
@@ -31,6 +31,8 @@ from .taps import Taps
 
 if TYPE_CHECKING:
     from .catalogue import Catalogue
+
+Returned = tuple[list[str], list[model.Child]]
 
 
 class Link(link_pb2_grpc.LinkServicer):
@@ -73,7 +75,7 @@ class Link(link_pb2_grpc.LinkServicer):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "this executor is not known yet, or died")
         try:
             self._desk.join(session)
-            self._see_to(returned)
+            self._see_to(*returned)
             await self._serve(session, requests, context)
         finally:
             self._desk.leave(session)
@@ -112,7 +114,7 @@ class Link(link_pb2_grpc.LinkServicer):
             return False
         return hmac.compare_digest(row.secret_hash, hashlib.sha256(hello.secret.encode()).digest())
 
-    async def _welcome(self, session: Session, hello: link_pb2.Hello) -> list[str]:
+    async def _welcome(self, session: Session, hello: link_pb2.Hello) -> Returned:
         """Agree on what the executor holds. Returns the tasks that were claimed for it and never reached it."""
         live, returned = await durable.insist(lambda: self._store.write(partial(self._reconcile, hello=hello)))
         held = set(hello.held)
@@ -129,12 +131,12 @@ class Link(link_pb2_grpc.LinkServicer):
         )
         return returned
 
-    def _reconcile(self, db: Db, *, hello: link_pb2.Hello) -> tuple[list[model.LiveAttempt], list[str]]:
+    def _reconcile(self, db: Db, *, hello: link_pb2.Hello) -> tuple[list[model.LiveAttempt], Returned]:
         executor, held = hello.executor_id, set(hello.held)
         executors.runner_up(db, executor=executor, runners=_runners(hello.runners), now_us=self._clock.now_us())
         live = claims.live_attempts(db, executor=executor)
         missing = [each.attempt_id for each in live if each.attempt_id not in held]
-        returned = claims.returned(db, attempt_ids=missing, executor=executor) if missing else []
+        returned = _returned(db, missing, executor)
         return [each for each in live if each.attempt_id in held], returned
 
     def _tell_sources(self) -> None:
@@ -143,10 +145,11 @@ class Link(link_pb2_grpc.LinkServicer):
             if member.session is not None:
                 member.session.tell(sources=self._catalogue.sources())
 
-    def _see_to(self, returned: list[str]) -> None:
-        """These tasks came back unstarted: they are ready again, or cancelled if that was asked."""
+    def _see_to(self, returned: list[str], children: list[model.Child]) -> None:
+        """These tasks came back unstarted: they are ready again, or cancelled if that was asked, and so on."""
         for task_id in returned:
             self._news.ring(task_id)
+        announce_children(children, self._desk, self._news)
         if returned:
             self._desk.review()
 
@@ -230,7 +233,7 @@ class Link(link_pb2_grpc.LinkServicer):
             session.tell(finish_acks=[finish.attempt_id for finish in told.finished])
         for end in ended:
             announce(end, self._desk, self._news, executor=session.executor)
-        self._see_to(returned)
+        self._see_to(*returned)
 
     def _tell_progress(self, session: Session, progress: link_pb2.Progress) -> None:
         task_id, number = session.tasks.get(progress.attempt_id), session.number(progress.attempt_id)
@@ -245,16 +248,24 @@ class Link(link_pb2_grpc.LinkServicer):
         for attempt_id in told.returned:
             session.step("returned", attempt_id)
 
-    def _store_ends(self, session: Session, told: link_pb2.FromExecutor, db: Db) -> tuple[list[model.Ended], list[str]]:
+    def _store_ends(self, session: Session, told: link_pb2.FromExecutor, db: Db) -> tuple[list[model.Ended], Returned]:
         executor = session.executor
         claims.started(db, reports=[reports.start_report(executor, each) for each in told.started])
         claims.paused(db, reports=[reports.pause_report(executor, each) for each in told.paused])
         if told.progress:
             newest = {each.attempt_id: reports.progress_report(executor, each) for each in told.progress}
             claims.progressed(db, reports=list(newest.values()))
-        returned = claims.returned(db, attempt_ids=list(told.returned), executor=executor) if told.returned else []
+        returned = _returned(db, list(told.returned), executor)
         ended = claims.finished(db, reports=[reports.finish_report(executor, each) for each in told.finished])
         return ended, returned
+
+
+def _returned(db: Db, attempt_ids: list[int], executor: str) -> Returned:
+    """Take back what was never started: whose attempts, and what that makes of those that wait for a cancelled one."""
+    children: list[model.Child] = []
+    if not attempt_ids:
+        return [], children
+    return claims.returned(db, attempt_ids=attempt_ids, executor=executor, children=children), children
 
 
 async def _shielded(work: asyncio.Task[None]) -> None:

@@ -290,3 +290,55 @@ def test_retry_runs_a_call_with_the_results_it_had_and_refuses_when_they_are_gon
             assert refused.value.details() == f"task {child} takes the result of task {parent}, which is gone"
 
     run(told)
+
+
+async def waited_for(house, *ids):
+    """The states in which those tasks ended, as who waits for them is told."""
+    calls = house.calls.Wait(api_pb2.WaitRequest(ids=ids))
+    found = {task.id: task.state async for batch in calls for task in batch.tasks}
+    return [found[each] for each in ids]
+
+
+def test_who_waits_for_a_skipped_task_hears_of_it_whatever_ended_its_parent(run):
+    async def damaged(house, executor, parent):
+        change = "DELETE FROM payloads WHERE task = (SELECT seq FROM tasks WHERE id = ?)"
+        await asyncio.wrap_future(house.store.write(lambda db: db.connection.execute(change, [parent])))
+        await executor.say(claim=1)
+
+    async def cancelled(house, _executor, parent):
+        await house.calls.Cancel(api_pb2.CancelRequest(id=parent))
+
+    async def cancelled_and_returned(house, executor, parent):
+        await executor.say(claim=1)
+        task = await executor.given()
+        await house.calls.Cancel(api_pb2.CancelRequest(id=parent))
+        await executor.say(returned=[task.attempt_id])
+
+    async def told(house):
+        async with house.executor() as executor:
+            for end, state in ((cancelled, "cancelled"), (cancelled_and_returned, "cancelled"), (damaged, "failed")):
+                specs = [spec("keep", value(1)), spec("keep", value(1), after=[0]), spec("keep", value(1), after=[1])]
+                ids = await submit(house, *specs)
+                waiting = asyncio.ensure_future(waited_for(house, *ids))
+                await asyncio.sleep(0)
+                await end(house, executor, ids[0])
+                assert await waiting == [state, "skipped", "skipped"]
+
+    run(told)
+
+
+def test_a_task_that_is_changed_to_wait_in_vain_is_skipped_with_those_behind_it(run):
+    async def told(house):
+        bad, child, behind = await submit(
+            house,
+            spec("keep", value(1), hold=True),
+            spec("keep", value(1), hold=True),
+            spec("keep", value(1), after=[1]),
+        )
+        await house.calls.Cancel(api_pb2.CancelRequest(id=bad))
+        waiting = asyncio.ensure_future(waited_for(house, child, behind))
+        after = api_pb2.Dependencies(after=[api_pb2.Dependency(task=api_pb2.TaskRef(id=bad))])
+        assert (await house.calls.Modify(api_pb2.ModifyRequest(id=child, after=after))).state == "skipped"
+        assert await waiting == ["skipped", "skipped"]
+
+    run(told)

@@ -154,10 +154,12 @@ class House:
         options = endpoint.CHANNEL_OPTIONS
         async with grpc.aio.insecure_channel(endpoint.target(self.socket), options) as self._channel:
             self.calls = api_pb2_grpc.TasksStub(self._channel)
-            yield self
-        self.desk.end()
-        await self._server.stop(0)
-        self.store.close()
+            try:
+                yield self
+            finally:
+                self.desk.end()
+                await self._server.stop(0)
+                self.store.close()
         assert not self.failures, self.failures
 
     @asynccontextmanager
