@@ -52,6 +52,7 @@ VERBS = {
     "resume": ("steer", "let a paused task go on"),
     "functions": ("functions", "what can be called: names, arguments, what they are for"),
     "plugins": ("functions", "where functions come from; load, unload and reload them"),
+    "shell": ("shell", "type verbs at a prompt, with history and completion"),
     "completion": ("completion", "print what lets a shell complete these words"),
 }
 VALUED = ("--socket", "--state-dir")

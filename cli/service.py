@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..proto.clock import SystemClock
-from ..proto.errors import EXIT_CONFLICT, EXIT_OK
+from ..proto.errors import EXIT_CONFLICT, EXIT_OK, Refusal, RefusalReason
 from ..proto.values import TaskState
 from . import colour, connect, console, launch, parser, views
 
@@ -23,6 +23,7 @@ OWN = ("--library-dir", "--addr", "--tls-cert", "--tls-key", "--tls-ca-cert")
 
 def _up_arguments(to: parser.Parser) -> None:
     to.add_argument("-d", "--detach", action="store_true", help="in the background; returns when it is ready")
+    to.add_argument("--cli", action="store_true", help="open a shell beside it, and end it with that")
     to.add_argument("--config", metavar="FILE", type=parser.path, help="configuration (TSCHED_CONFIG)")
     to.add_argument("--library-dir", metavar="DIR", type=parser.path, help="folder of plugins (config: [library])")
     to.add_argument(
@@ -44,12 +45,16 @@ def _up_arguments(to: parser.Parser) -> None:
 
 
 def _up(args: Namespace) -> int:
+    if args.cli and (args.detach or args.replace):
+        raise Refusal(RefusalReason.BAD_USAGE, "--cli is for a supervisor that ends with its shell", "tsched shell")
     if args.replace and connect.there(connect.way(args), args):
         return _replace(args)
     state_dir, socket = connect.state_dir(args), connect.socket_path(args)
-    if not args.detach:
+    if not args.detach and not args.cli:
         launch.in_place(state_dir, socket, args.config, _own(args))
     started = launch.detached(state_dir, socket, args.config, _own(args))
+    if args.cli:
+        return _with_shell(started, args)
     if args.json:
         console.put_json({"pid": started.pid, "state_dir": str(state_dir), "socket": str(socket)})
     else:
@@ -61,6 +66,31 @@ def _own(args: Namespace) -> list[str]:
     """What the supervisor is told besides where it is."""
     given = [(flag, getattr(args, flag.removeprefix("--").replace("-", "_"))) for flag in OWN]
     return [word for flag, value in given if value is not None for word in (flag, str(value))]
+
+
+def _with_shell(started: launch.Started, args: Namespace) -> int:
+    """Open a shell, and end the supervisor when it is left; its exit code."""
+    from . import shell
+
+    console.say(f"supervisor {started.pid} is ready on {started.socket}; it ends with this shell")
+    flags = ["--socket", str(started.socket), "--state-dir", str(started.state_dir), *["--json"] * args.json]
+    process = _pidfd(started.pid)
+    try:
+        return shell.open_on(flags, started.state_dir)
+    finally:
+        _end(started, process)
+
+
+def _end(started: launch.Started, process: int | None) -> None:
+    """Stop that supervisor, unless it has been already."""
+    if process is None or _has_ended(process, timeout_ms=0):
+        return
+    from ..client.connection import Connection
+
+    console.say("stopping the supervisor; running tasks may finish for a while")
+    with Connection(started.socket) as client, suppress(Refusal):
+        client.shutdown()
+    _await_end(process)
 
 
 def _replace(args: Namespace) -> int:
@@ -100,10 +130,14 @@ def _pidfd(pid: int) -> int | None:
 
 def _await_end(pidfd: int | None) -> None:
     if pidfd is not None:
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        poll.poll()
+        _has_ended(pidfd, timeout_ms=None)
         os.close(pidfd)
+
+
+def _has_ended(pidfd: int, *, timeout_ms: int | None) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(timeout_ms))
 
 
 def no_arguments(to: parser.Parser) -> None:
