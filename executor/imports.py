@@ -7,7 +7,7 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import CodeType, ModuleType
 from typing import Any, cast
 
@@ -62,14 +62,15 @@ def entry_point(word: str) -> list[AnyTask]:
     return tasks_of(value) if isinstance(value, ModuleType) else [as_task(value, name)]
 
 
-def listed(module: ModuleType, found: Found) -> Iterator[tuple[str, AnyTask]]:
+def listed(module: ModuleType, found: Found) -> list[tuple[str, AnyTask]]:
     """The functions that a plugin lists, under the names it gives them there."""
+    pairs = []
     for word in LISTS:
         table = getattr(module, word, None)
-        if isinstance(table, Mapping):
-            for name, function in table.items():
-                with found.noting(f"{word}[{name!r}]"):
-                    yield str(name), as_task(function, str(name))
+        for name, function in table.items() if isinstance(table, Mapping) else ():
+            with found.noting(f"{word}[{name!r}]"):
+                pairs.append((str(name), as_task(function, str(name))))
+    return pairs
 
 
 def as_task(function: Any, name: str) -> AnyTask:
@@ -151,7 +152,8 @@ def _globals_of(module: ModuleType) -> list[AnyTask]:
 
 def _alive(task: AnyTask) -> bool:
     """Whether the module that defines it is loaded. One that fails while it is imported is taken away again."""
-    return _module_of(task) in {"", *sys.modules}
+    module = _module_of(task)
+    return not module or module in sys.modules
 
 
 def _module_of(task: AnyTask) -> str:
