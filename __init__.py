@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .client.async_client import AsyncClient
     from .client.client import Client
     from .client.context import Context, current
-    from .client.default import configure
+    from .client.default import configure, default_async_client, default_client
     from .client.failures import TaskFailed, TimeoutError, TschedError  # noqa: A004 - it is one
     from .client.flow import Cancel, Cancelled, Retry, Snooze
     from .client.handles import AsyncHandle, Handle
@@ -42,6 +42,8 @@ __all__ = [
     "chord",
     "configure",
     "current",
+    "default_async_client",
+    "default_client",
     "group",
     "result_of",
     "task",
@@ -51,7 +53,7 @@ _HOMES = {
     "async_client": ("AsyncClient",),
     "client": ("Client",),
     "context": ("Context", "current"),
-    "default": ("configure",),
+    "default": ("configure", "default_async_client", "default_client"),
     "failures": ("TaskFailed", "TimeoutError", "TschedError"),
     "flow": ("Cancel", "Cancelled", "Retry", "Snooze"),
     "handles": ("AsyncHandle", "Handle"),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from ..proto import api_pb2 as api
 from . import default, requests, views
@@ -74,23 +74,44 @@ class AsyncClient:
 
     # Submit.
 
+    @overload
     async def submit(
         self,
-        function: Task[..., R] | str,
+        function: Task[..., R],
         /,
         *args: Any,
         kwargs: Mapping[str, Any] | None = None,
         **options: Unpack[CallOptions],
-    ) -> AsyncHandle[R]:
+    ) -> AsyncHandle[R]: ...
+    @overload
+    async def submit(
+        self, function: str, /, *args: Any, kwargs: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> AsyncHandle[Any]: ...
+    async def submit(
+        self,
+        function: Task[..., Any] | str,
+        /,
+        *args: Any,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncHandle[Any]:
         """Submit a call of a task, or of whatever the service knows by this name; durable when this returns."""
         plan = requests.call(function, args, kwargs, options)
         return AsyncHandle(self.service, (await self._stored(plan.specs))[-1])
 
+    @overload
     async def map(
-        self, function: Task[..., R] | str, calls: Iterable[Iterable[Any]], /, **options: Unpack[CallOptions]
-    ) -> Handles[R]:
+        self, function: Task[..., R], calls: Iterable[Iterable[Any]], /, **options: Unpack[CallOptions]
+    ) -> Handles[R]: ...
+    @overload
+    async def map(
+        self, function: str, calls: Iterable[Iterable[Any]], /, **options: Unpack[CallOptions]
+    ) -> Handles[Any]: ...
+    async def map(
+        self, function: Task[..., Any] | str, calls: Iterable[Iterable[Any]], /, **options: Unpack[CallOptions]
+    ) -> Handles[Any]:
         """Submit a call for each tuple of arguments, 10,000 in one request. All of a request are stored, or none."""
-        handles: Handles[R] = []
+        handles: Handles[Any] = []
         for specs, places in requests.calls(function, calls, options):
             ids = await self._stored(specs)
             handles.extend(AsyncHandle(self.service, ids[place]) for place in places)

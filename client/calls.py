@@ -32,27 +32,27 @@ class Bound(Generic[P, R]):
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Submit a call; durable when this returns. Raises TschedError, also for arguments that it does not take."""
-        from .default import client  # noqa: PLC0415 - binding alone needs no connection
+        from .default import default_client  # noqa: PLC0415 - binding alone needs no connection
 
-        return cast("Handle[R]", client().start(self.s(*args, **kwargs)).parts[-1])
+        return cast("Handle[R]", default_client().start(self.s(*args, **kwargs)).parts[-1])
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncHandle[R]:
         """`delay` for async code."""
-        from .default import async_client  # noqa: PLC0415
+        from .default import default_async_client  # noqa: PLC0415
 
-        return cast("AsyncHandle[R]", (await async_client().start(self.s(*args, **kwargs))).parts[-1])
+        return cast("AsyncHandle[R]", (await default_async_client().start(self.s(*args, **kwargs))).parts[-1])
 
     def map(self, calls: Iterable[Iterable[Any]]) -> list[Handle[R]]:
         """Submit a call for each tuple of arguments, 10,000 in one request; all of a request are stored, or none."""
-        from .default import client  # noqa: PLC0415
+        from .default import default_client  # noqa: PLC0415
 
-        return client().map(self.task, calls, **self.options)
+        return default_client().map(self.task, calls, **self.options)
 
     async def amap(self, calls: Iterable[Iterable[Any]]) -> list[AsyncHandle[R]]:
         """`map` for async code."""
-        from .default import async_client  # noqa: PLC0415
+        from .default import default_async_client  # noqa: PLC0415
 
-        return await async_client().map(self.task, calls, **self.options)
+        return await default_async_client().map(self.task, calls, **self.options)
 
     def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
         """A call that is part of a workflow; what comes before it there gives its result as the first argument."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from ..proto import api_pb2 as api
 from . import default, requests, views
@@ -72,23 +72,42 @@ class Client:
 
     # Submit.
 
+    @overload
     def submit(
         self,
-        function: Task[..., R] | str,
+        function: Task[..., R],
         /,
         *args: Any,
         kwargs: Mapping[str, Any] | None = None,
         **options: Unpack[CallOptions],
-    ) -> Handle[R]:
+    ) -> Handle[R]: ...
+    @overload
+    def submit(
+        self, function: str, /, *args: Any, kwargs: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> Handle[Any]: ...
+    def submit(
+        self,
+        function: Task[..., Any] | str,
+        /,
+        *args: Any,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Handle[Any]:
         """Submit a call of a task, or of whatever the service knows by this name; durable when this returns."""
         plan = requests.call(function, args, kwargs, options)
         return Handle(self.service, self._stored(plan.specs)[-1])
 
+    @overload
     def map(
-        self, function: Task[..., R] | str, calls: Iterable[Iterable[Any]], /, **options: Unpack[CallOptions]
-    ) -> Handles[R]:
+        self, function: Task[..., R], calls: Iterable[Iterable[Any]], /, **options: Unpack[CallOptions]
+    ) -> Handles[R]: ...
+    @overload
+    def map(self, function: str, calls: Iterable[Iterable[Any]], /, **options: Unpack[CallOptions]) -> Handles[Any]: ...
+    def map(
+        self, function: Task[..., Any] | str, calls: Iterable[Iterable[Any]], /, **options: Unpack[CallOptions]
+    ) -> Handles[Any]:
         """Submit a call for each tuple of arguments, 10,000 in one request. All of a request are stored, or none."""
-        handles: Handles[R] = []
+        handles: Handles[Any] = []
         for specs, places in requests.calls(function, calls, options):
             ids = self._stored(specs)
             handles.extend(Handle(self.service, ids[place]) for place in places)

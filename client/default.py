@@ -50,14 +50,14 @@ def configure(socket: StrPath | None = None, *, state_dir: StrPath | None = None
     _place = Place(socket, state_dir)
 
 
-def client() -> Client:
+def default_client() -> Client:
     """The default client here. Raises TschedError for a path that is no socket's."""
     if _stands:
         return _stands[-1].client
     return _within.get() or _shared()
 
 
-def async_client() -> AsyncClient:
+def default_async_client() -> AsyncClient:
     """The default client of this event loop."""
     if _stands:
         return _stands[-1].async_client

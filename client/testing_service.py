@@ -119,9 +119,9 @@ class TestService:
 def service(
     *, modules: Iterable[str] = (), path: StrPath | None = None, config: str = "", start: bool = True
 ) -> Iterator[TestService]:
-    """A real supervisor within the block, to which `.delay()` goes: with functions of these modules, imported from path.
+    """A real supervisor within the block, to which `.delay()` goes; with functions of these modules.
 
-    `config`: more of a config.toml. `path`: a folder put before sys.path, this one by default. Everything that it has
+    `path`: the folder to import them from, this one by default. `config`: more of a config.toml. Everything that it has
     started is gone afterwards, and so is its folder.
     """
     folder = Path(tempfile.mkdtemp(prefix="ts-"))  # short: a socket's path holds 107 bytes

@@ -35,15 +35,15 @@ class Node(Promise[R_co]):
 
     def delay(self) -> Workflow[R_co]:
         """Submit it all; durable when this returns. Raises TschedError."""
-        from .default import client  # noqa: PLC0415 - binding alone needs no connection
+        from .default import default_client  # noqa: PLC0415 - binding alone needs no connection
 
-        return client().start(self)
+        return default_client().start(self)
 
     async def adelay(self) -> AsyncWorkflow[R_co]:
         """`delay` for async code."""
-        from .default import async_client  # noqa: PLC0415
+        from .default import default_async_client  # noqa: PLC0415
 
-        return await async_client().start(self)
+        return await default_async_client().start(self)
 
 
 class Signature(Node[R_co]):
