@@ -90,7 +90,7 @@ class Inspector:
                 finally:
                     await self._end(child)
                 child.drain()
-                return _understood(child)
+                return _understood(child, origin.name)
 
     async def _start(self, origin: Origin, generation: int, opened: ExitStack) -> _Child:
         words = [origin.python, "-X", "utf8", str(self._program), "describe"]
@@ -225,8 +225,8 @@ def _input(told: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _understood(child: _Child) -> Description:
-    """What it said. Raises InspectionError when that is no description."""
+def _understood(child: _Child, source: str) -> Description:
+    """What it said of this source. Raises InspectionError when that is no description."""
     if child.too_much:
         raise InspectionError(f"what it tells of its functions is longer than {ANSWER_LIMIT} bytes")
     if child.code != 0:
@@ -236,17 +236,19 @@ def _understood(child: _Child) -> Description:
         told = json.loads(child.out)
     match told:
         case {"functions": list(functions), "failed": list(failed)}:
-            return Description(functions=functions, failed=[line for each in failed if (line := _failure(each))])
+            return Description(
+                functions=functions, failed=[line for each in failed if (line := _failure(each, source))]
+            )
     log.get().debug("inspection_not_understood", said=bytes(child.out[:MESSAGE_LIMIT]).decode(errors="replace"))
     if not child.out:
         raise InspectionError("its process ended with exit code 0 and told nothing of its functions")
     raise InspectionError("what it told is no description of functions: is its python a Python?")
 
 
-def _failure(told: Any) -> str:
+def _failure(told: Any, source: str) -> str:
     match told:
         case {"object": str(name), "message": str(message)}:
-            return one_line(f"{name}: {message}" if name else message)
+            return one_line(message if name in ("", source) else f"{name}: {message}")
     return ""
 
 
