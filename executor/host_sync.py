@@ -153,6 +153,7 @@ class SyncHost:
             try:
                 self._inside = True
                 function = self._code.find(call.function)
+                self._inside = not function.native  # that one asks: what is raised while C calls back would be lost
                 with entered(context):
                     value = _called(function, call)
             finally:

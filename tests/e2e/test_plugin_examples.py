@@ -11,6 +11,7 @@ import pytest
 
 from support.functions import ROOT, cc, rustc
 from support.service import Service
+from support.wait import until
 
 EXAMPLES = ROOT / "examples" / "plugins"
 
@@ -39,3 +40,25 @@ def test_the_examples_run(library: Path, make_service: Callable[..., Service]) -
     if rustc():
         calls[("rusty::reverse", '"Gr\u00f6\u00dfe"')] = "e\u00df\u00f6rG"
     assert {words: service.cli("call", *words).lines[-1] for words in calls} == calls
+
+
+def test_a_native_call_that_asks_whether_it_is_being_ended_ends_by_itself(
+    tmp_path: Path, make_service: Callable[..., Service]
+) -> None:
+    compiler = cc() or pytest.skip("there is no C compiler (cc) here")
+    source = tmp_path / "c"
+    shutil.copytree(EXAMPLES / "c", source)
+    lines = (source / "samples.c").read_text()
+    (source / "samples.c").write_text(lines.replace("nap, TSCHED_ASYNC}", "nap, 0}"))
+    make = ["make", "-C", source, f"OUT={tmp_path}", f"CC={compiler}", f"INCLUDE={ROOT / 'executor'}"]
+    subprocess.run(make, check=True, capture_output=True)
+    service = make_service(config=f"[library]\nfolder = {str(tmp_path)!r}\n")
+    task = service.cli("call", "-d", "samples::nap", "600000").word
+    until(lambda: service.task(task)["progress"], what="it runs")
+    service.cli("cancel", task)
+    service.cli("wait", task, check=False)
+    ended = service.task(task)
+    assert (ended["state"], ended["reason"]) == ("cancelled", "cancelled")
+    output = service.cli("logs", task)
+    assert output.stdout.startswith(b"slept for ")
+    assert b"Exception ignored" not in output.stderr
