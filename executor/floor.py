@@ -267,11 +267,13 @@ class Floor:
         """What this host has not come to waits for any slot again; behind what runs there now nothing waits."""
         home.slow = True
         taken = home.take_back()
-        if isinstance(first := home.attempt, SyncCall) and first.id in taken:
+        first = home.attempt
+        if isinstance(first, SyncCall) and first.id in taken:
             first.unbegin()
             self.desk.stay(first.id, first.given.queue, self.loop.time())
-            self.pool.release(home)
         self.desk.take_back(taken)
+        if first and first.id in taken:
+            self._next_call(home)  # it may have come to one behind meanwhile
 
     # -- what runners say
 
@@ -314,13 +316,11 @@ class Floor:
             self._next_call(home)
 
     def _next_call(self, home: Host) -> None:
-        """One of its calls has ended."""
+        """The call that ran has left it."""
+        home.attempt = None
         if home.tired:
             self.take_back(home)
-        following = None if home.kind.shared else next(iter(home.calls.values()), None)
-        if isinstance(following, SyncCall):
-            self.desk.come_to(following.id)
-            following.move_in(home)
+        if self._move_next_in(home):
             self._watch_host(home)
             if home.takes_ahead:
                 self._send_ahead()
@@ -328,6 +328,15 @@ class Floor:
                 self.outbox.touch()
         else:
             self.pool.release(home)
+
+    def _move_next_in(self, home: Host) -> bool:
+        """What a sync host has next, it has come to; False when there is nothing."""
+        following = None if home.kind.shared else next(iter(home.calls.values()), None)
+        if not isinstance(following, SyncCall):
+            return False
+        self.desk.come_to(following.id)
+        following.move_in(home)
+        return True
 
     def _watch_host(self, home: Host) -> None:
         """See soon whether its call takes its time."""
@@ -386,6 +395,8 @@ class Floor:
         if home.up and not home.ready:
             self._source_failed(home)
         for call in list(home.calls.values()):
+            if isinstance(call, SyncCall) and not call.running:
+                self._move_next_in(home)
             call.orphaned()
         home.close()
 
