@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..proto.errors import Refusal, RefusalReason
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted:  # noqa: A002 - the word of the contract
-    """Make a new task from a final one, due now: it waits for nobody, but takes the same results of others.
+    """Make a new task from a final one, due now. It takes the same results of others, and waits only for those.
 
     The same key gives the same new task, also when the old one is gone. Raises Refusal NO_SUCH_TASK, WRONG_STATE,
     ID_TAKEN when the key stands for something else, or STORE_CORRUPT when what the old one ran cannot be opened.
@@ -30,8 +31,18 @@ def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted: 
     (made,) = submit(
         db, drafts=[_draft(db, rows.task(db, seq, with_payload=False), key, content, now_us)], now_us=now_us
     )
-    db.run("keep_wanted", seq=made.seq, old=seq)
-    return made
+    return _with_results(db, made, seq, now_us)
+
+
+def _with_results(db: Db, made: model.Submitted, old: int, now_us: int) -> model.Submitted:
+    """Let a new task take the results that the old one took, and wait for those that are still to come."""
+    if not db.run("keep_wanted", seq=made.seq, old=old):
+        return made
+    (row,) = db.all("open_count", seq=made.seq)
+    if not row["open"]:
+        return made
+    db.run("block_task", seq=made.seq, waits_for=row["open"], now_us=now_us)
+    return replace(made, state=TaskState.BLOCKED)
 
 
 def _draft(db: Db, old: model.TaskRow, key: str | None, content: bytes, now_us: int) -> model.Draft:

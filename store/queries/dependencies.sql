@@ -7,9 +7,15 @@ VALUES (:task, :position, :parent, :parent_id, :condition, :wants_result, :met)
 -- drop_dependencies: others come instead
 DELETE FROM dependencies WHERE task = :seq
 
--- keep_wanted: whose results a task made from another one takes; it waits for nobody
+-- keep_wanted: whose results a task made from another one takes; it waits only for those that have not ended
 INSERT INTO dependencies (task, position, parent, parent_id, condition, wants_result, met)
-SELECT :seq, position, parent, parent_id, 'any', 1, 1 FROM dependencies WHERE task = :old AND wants_result = 1
+SELECT :seq, d.position, d.parent, d.parent_id, CASE WHEN p.finished_at_us IS NULL AND p.seq IS NOT NULL
+    THEN d.condition ELSE 'any' END, 1, CASE WHEN p.finished_at_us IS NULL AND p.seq IS NOT NULL THEN NULL ELSE 1 END
+FROM dependencies AS d LEFT JOIN tasks AS p ON p.seq = d.parent
+WHERE d.task = :old AND d.wants_result = 1
+
+-- open_count: how many tasks have to end before one may start
+SELECT count(*) AS open FROM dependencies WHERE task = :seq AND met IS NULL
 
 -- parents_of: what a task waits for, or waited for
 SELECT d.parent_id, d.condition, d.met, p.state

@@ -135,6 +135,18 @@ def test_what_is_run_once_more_takes_the_same_results_and_waits_for_nobody(keep:
     assert again.results == (None, b"42")
 
 
+def test_what_is_run_once_more_waits_for_a_result_that_is_still_to_come(keep: Keep, executor: str) -> None:
+    other, parent = returned(keep, executor, b"1"), keep.running(executor, kind="function")
+    child = keep.task(kind="function", dependencies=after(other, parent.task_id, wants=True))
+    keep.do(tasks.cancel, id=child, now_us=keep.clock.us)
+    made = keep.do(tasks.retry, id=child, key=None, now_us=keep.clock.us)
+    assert (made.state, keep.get(made.id).state, keep.get(made.id).waits_for) == ("blocked", "blocked", 1)
+    (ended,) = keep.finish(executor, parent, result=b"42")
+    assert [one.task_id for one in ended.children] == [made.id]
+    (again,) = keep.claim(executor)
+    assert again.results == (b"1", b"42")
+
+
 def test_what_is_run_once_more_may_find_a_result_gone(keep: Keep, executor: str) -> None:
     parent = returned(keep, executor, b"42")
     child = returned(keep, executor, b"43", dependencies=after(parent, wants=True))
