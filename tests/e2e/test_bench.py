@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).parents[2] / "bench"
-PROGRAMS = ["claim_scale", "commands", "idle_wakeups", "lateness", "latency", "memory", "submit", "throughput"]
-HELPERS = {"private", "support"}
+PROGRAMS = ["calls", "claim_scale", "commands", "idle_wakeups", "lateness", "latency", "memory", "submit", "throughput"]
+HELPERS = {"peers", "private", "support"}
 
 
 def test_every_program_of_the_folder_is_tried():
