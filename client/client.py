@@ -34,8 +34,10 @@ Plugins = list[views.PluginInfo]
 class Client:
     """A connection to one service; made when it is first needed. Every method may raise TschedError.
 
-    It may be used from any thread, and after a fork: the new process makes a connection of its own. No service is
-    started: where none answers, the error says how to start one (`tsched up -d`). As a context manager it closes.
+    It may be used from any thread. A process that was forked makes a connection of its own, provided that gRPC knows of
+    forks (GRPC_ENABLE_FORK_SUPPORT is not 0) and that no call was under way in the parent: where that may be, start
+    processes anew ("spawn"). No service is started: where none answers, the error says how to start one (`tsched up
+    -d`). As a context manager it closes.
     """
 
     def __init__(self, socket: StrPath | None = None, *, state_dir: StrPath | None = None) -> None:

@@ -46,7 +46,7 @@ class _Named(Promise[R_co]):
 class Handle(_Named[R_co]):
     """A submitted task; R is what it comes to: a function's result, a command's exit code 0.
 
-    Every method may raise TschedError. A handle may be used from any thread, and after a fork.
+    Every method may raise TschedError. A handle may be used wherever its Client may.
     """
 
     __slots__ = ("_service",)
