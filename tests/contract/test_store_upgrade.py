@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.keep import START_US, Keep, chunk, finish_report, kept
+from support.keep import SECOND_US, START_US, Keep, after, chunk, finish_report, kept
 from tsched.store import claims, events, model, opening, output, tasks
 from tsched.store.cipher import PlainCipher
 from tsched.store.migrate import TSCHED, Schema
@@ -36,11 +36,12 @@ ATTEMPTS = (
 )
 
 
-def first_version(folder: Path) -> None:
-    """The files as schema version 1 left them."""
+def earlier_version(folder: Path, version: int) -> None:
+    """The files as an earlier schema left them, all events forgotten."""
     migrations = folder / "migrations"
     migrations.mkdir()
-    shutil.copy(TSCHED.migrations[0], migrations)
+    for path in TSCHED.migrations[:version]:
+        shutil.copy(path, migrations)
     old = Schema(TSCHED.file_name, TSCHED.application_id, migrations)
     with closing(opening.open_writer(folder / TSCHED.file_name, old)) as connection:
         connection.execute(
@@ -55,6 +56,9 @@ def first_version(folder: Path) -> None:
                 " finished_at_us, reason, pid) VALUES (?, ?, 1, ?, ?, 1, 2, ?, ?, ?, 4)",
                 (number, row[0], EXECUTOR, *row[1:]),
             )
+        if version > 1:
+            connection.execute("DELETE FROM events")
+            connection.execute("DELETE FROM sqlite_sequence WHERE name = 'events'")
         connection.execute("COMMIT")
     shutil.rmtree(migrations)
 
@@ -74,9 +78,9 @@ def plant(connection: sqlite3.Connection, seq: int, row: tuple[str, int | None, 
     connection.execute("INSERT INTO payloads VALUES (?, 0, ?)", (seq, sealed))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    first_version(tmp_path)
+@pytest.fixture(params=range(1, TSCHED.version))
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    earlier_version(tmp_path, request.param)
     return tmp_path
 
 
@@ -111,6 +115,18 @@ def test_old_tasks_can_be_held_released_retried_and_pruned(folder: Path) -> None
         assert keep.get(keep.do(tasks.retry, id="1", key=None, now_us=now_us).id).payload == b"command 1"
         assert keep.do(tasks.prune, finished_before_us=now_us, keep=0, now_us=now_us) == [1]
         assert keep.told() == ["held", "ready", "submitted", "deleted"]
+
+
+def test_old_tasks_can_be_waited_for_and_wait(folder: Path) -> None:
+    with kept(folder) as keep:
+        row = keep.get("4")
+        assert (row.shared, row.retry_delay_us, row.waits_for, row.progress) == (False, SECOND_US, 0, None)
+        assert keep.task(dependencies=after("1", "4")) == "7"
+        patch = model.Patch(dependencies=after("4"))
+        assert keep.do(tasks.modify, id="5", patch=patch, now_us=keep.clock.us).state == "blocked"
+        (claimed,) = keep.claim(EXECUTOR, 9)
+        (ended,) = keep.finish(EXECUTOR, claimed)
+        assert {child.task_id: child.state for child in ended.children} == {"5": "scheduled", "7": "ready"}
 
 
 def test_a_migrated_file_is_what_a_new_one_is(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
