@@ -27,6 +27,8 @@ from .verdict import EXIT_CUT_OFF
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .sources import Functions
+
 CALLS_PER_HOST = 20_000
 CALLS_PER_LOOK = 64
 GROWTH_BYTES = 256 * 1024 * 1024
@@ -42,7 +44,7 @@ class Code:
     def __init__(self, source: dict[str, Any], port: Port) -> None:
         self._source = source
         self._port = port
-        self._functions: dict[str, Function] | None = None
+        self._functions: Functions | None = None
         self._error = ""
 
     @property
@@ -55,11 +57,13 @@ class Code:
         if self._functions is None:
             self._functions = self._load()
         function = self._functions.get(name)
+        if function is None and self._functions.problem:
+            raise SourceError(self._functions.problem)
         if function is None:
             raise NoFunctionError(f"{self._source['name']} has no function {name} any more")
         return function
 
-    def _load(self) -> dict[str, Function]:
+    def _load(self) -> Functions:
         from .sources import load  # noqa: PLC0415 - it is part of loading
 
         if self._error:

@@ -22,12 +22,23 @@ Source = Mapping[str, Any]
 AnyTask = Task[..., Any]
 
 
-def load(source: Source) -> dict[str, Function]:
-    """What can be called, by name and by alias. Raises SourceError when there is nothing."""
+class Functions(dict[str, Function]):
+    """What can be called, by name and by alias."""
+
+    problem: str = ""
+    """What is not to be had of the source, in one line; empty: nothing."""
+
+
+def load(source: Source) -> Functions:
+    """What can be called. Raises SourceError when there is nothing."""
     found = look(source)
+    problem = "; ".join(f"{failure.object}: {failure.message}" for failure in found.failed)
     if not found.functions:
-        raise SourceError("; ".join(f"{failure.object}: {failure.message}" for failure in found.failed))
-    return {each.alias: each for each in found.functions.values() if each.alias} | found.functions
+        raise SourceError(problem)
+    functions = Functions({each.alias: each for each in found.functions.values() if each.alias})
+    functions.update(found.functions)
+    functions.problem = problem
+    return functions
 
 
 def look(source: Source) -> Found:
@@ -94,11 +105,17 @@ _KINDS: dict[str, Callable[[Source, Found], None]] = {
 
 def _add_named(source: Source, tasks: Iterable[AnyTask], found: Found) -> None:
     """Tasks under their own names. SOURCE::QUALNAME means one of them too, where it is the only one called so."""
-    short = {task.name: getattr(task.function, "__qualname__", "") for task in tasks}
+    short = {task.name: _short(task) for task in tasks}
     often = Counter(short.values())
     for task in tasks:
         word = short[task.name]
         found.add(_function(task, task.name, f"{source['name']}::{word}" if word and often[word] == 1 else ""))
+
+
+def _short(task: AnyTask) -> str:
+    """Its qualname, or the name it was given where that is none, as of a lambda."""
+    word: str = task.function.__qualname__
+    return (task.given_name or "") if "<" in word else word
 
 
 def _function(task: AnyTask, name: str, alias: str = "") -> Function:

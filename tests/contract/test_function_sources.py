@@ -162,6 +162,19 @@ except Exception as error:
     assert said == "SourceError absent: ModuleNotFoundError: No module named 'absent'"
 
 
+def test_what_was_loaded_remembers_what_was_not(tmp_path: Path) -> None:
+    write(tmp_path, good=ADD, other="raise ValueError('no')\n")
+    said = said_in(source("functions", "mine", tmp_path, ["good", "other"]), "print(load(source).problem)")
+    assert said == "other: ValueError: no (other.py, line 1)"
+    assert said_in(source("functions", "mine", tmp_path, ["good"]), "print([load(source).problem])") == "['']"
+
+
+def test_a_lambda_goes_by_the_name_it_was_given(tmp_path: Path) -> None:
+    write(tmp_path, jobs=f"{TASK}double = task(name='twice')(lambda x: 2 * x)\n")
+    described, _ = describe(source("functions", "mine", tmp_path, ["jobs"]))
+    assert [(each["name"], each["alias"]) for each in described["functions"]] == [("twice", "mine::twice")]
+
+
 def test_a_call_that_is_ended_while_its_code_is_loaded_ends(tmp_path: Path) -> None:
     write(tmp_path, slow="from tsched import Cancelled\nraise Cancelled('enough')\n")
     code = "try:\n    load(source)\nexcept BaseException as error:\n    print(type(error).__name__, error)"
