@@ -78,6 +78,13 @@ class TestService:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The supervisor's process. Raises RuntimeError before it is started."""
+        if self._process is None:
+            raise RuntimeError("the service is not started")
+        return self._process.pid
+
     def log(self) -> str:
         """What it said."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
