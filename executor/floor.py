@@ -77,9 +77,9 @@ class Floor:
     def know(self, sources: Iterable[Source]) -> None:
         """These are all sources there are."""
         self.pool.know({source.name: _plain(source) for source in sources})
-        for runner in list(self.pool.runners.values()):
-            if isinstance(runner, Host) and runner.outdated:
-                self.take_back(runner)
+        for home in self.pool.hosts():
+            if home.outdated and not home.retired:
+                self.take_back(home)
 
     def arrive(self, given: Assignment) -> None:
         """A task was sent."""

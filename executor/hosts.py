@@ -125,8 +125,7 @@ class Host(Runner):
 
     def ask_to_end(self) -> None:
         """Have the call that runs end."""
-        if not self.dead:
-            self.process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
 
     def retire(self) -> None:
         """Let it end; it is idle."""

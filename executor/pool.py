@@ -135,7 +135,7 @@ class Pool:
     def wake(self) -> None:
         """A child has changed its state (SIGCHLD). A runner that was stopped, by its own task perhaps, goes on."""
         for pid, runner in self.runners.items():
-            if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) and not runner.paused:
+            if _has_stopped(pid) and not runner.paused:
                 os.kill(pid, signal.SIGCONT)
 
     def _outdated(self, runner: Runner) -> bool:
@@ -247,6 +247,14 @@ class Pool:
 def _begun(runner: Runner) -> bool:
     """Whether it can be given tasks, or could be."""
     return runner.acknowledged and getattr(runner, "ready", True)
+
+
+def _has_stopped(pid: int) -> bool:
+    """Whether this child was stopped since the last look; one that has ended was not."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is not None
+    except ChildProcessError:
+        return False
 
 
 def _await_end(runner: Runner) -> None:

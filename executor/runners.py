@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -68,7 +70,13 @@ class Runner:
 
     def kill(self) -> None:
         """End it, whatever it does."""
-        self.process.kill()
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it lives; its end is heard of through its pidfd only."""
+        if not self.dead:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, number)
 
     def retire(self) -> None:
         """Let it end; it is idle."""

@@ -451,9 +451,9 @@ def room(*prefix: str, **boot: Any) -> Iterator[Setup]:
 
 
 @contextmanager
-def shared_room(*prefix: str) -> Iterator[Setup]:
+def shared_room(*prefix: str, **boot: Any) -> Iterator[Setup]:
     """One for many tests."""
-    with room(*prefix) as setup:
+    with room(*prefix, **boot) as setup:
         procs.shared.add(setup.pid)
         yield setup
         procs.shared.discard(setup.pid)
