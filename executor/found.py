@@ -111,11 +111,16 @@ def said(error: BaseException) -> str:
 
 
 def show(error: BaseException) -> None:
-    """Print the traceback: stderr is where who looks after the code looks."""
+    """Print the traceback from where the code begins that failed: stderr is where who looks after it looks."""
+    frame = error.__traceback__
+    while frame is not None and not _theirs(frame):
+        frame = frame.tb_next
+    if frame is None and not isinstance(error, SyntaxError):
+        return  # as of a module that is not there: one line says it all
     import traceback  # noqa: PLC0415 - few sources fail
 
     with contextlib.suppress(Exception):
-        traceback.print_exception(error)
+        traceback.print_exception(type(error), error, frame)
 
 
 def shortened(text: str, limit: int) -> str:
@@ -128,14 +133,13 @@ def _place(frame: TracebackType | None) -> str:
     """File and line of the innermost frame that is neither ours nor the import machinery's."""
     place = ""
     while frame is not None:
-        code = frame.tb_frame.f_code
-        if not code.co_filename.startswith("<frozen ") and not _ours(code.co_filename):
-            place = f"{os.path.basename(code.co_filename)}, line {frame.tb_lineno}"
+        if _theirs(frame):
+            place = f"{os.path.basename(frame.tb_frame.f_code.co_filename)}, line {frame.tb_lineno}"
         frame = frame.tb_next
     return place
 
 
-def _ours(file: str) -> bool:
-    return file.startswith(
-        (os.path.dirname(__file__) + os.sep, os.path.dirname(str(sys.modules["importlib"].__file__)))
-    )
+def _theirs(frame: TracebackType) -> bool:
+    """Whether this is the source's own code, neither ours nor the import machinery's."""
+    machinery = os.path.dirname(str(sys.modules["importlib"].__file__)) + os.sep
+    return not frame.tb_frame.f_code.co_filename.startswith((os.path.dirname(__file__) + os.sep, machinery, "<frozen "))

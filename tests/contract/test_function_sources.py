@@ -141,6 +141,7 @@ def test_a_module_that_fails_does_not_hide_the_others(tmp_path: Path) -> None:
         "odd": "Odd: (it cannot say what it is) (odd.py, line 4)",
     }
     assert "half.py" in errors, "the traceback is there for who wants more"
+    assert "import_module" not in errors, "and it is that of the code that failed"
 
 
 def test_a_source_with_nothing_in_it_says_so(tmp_path: Path) -> None:
