@@ -40,7 +40,9 @@ def announce_children(children: Sequence[model.Child], desk: Desk, news: News) -
 
 
 def _log(end: model.Ended, executor: str) -> None:
-    """A success is a step of level debug: there may be a thousand a second."""
+    """A success is a step of level debug: there may be thousands a second."""
+    if end.state == TaskState.SUCCEEDED and not log.tells_steps():
+        return
     values = {"exit_code": end.exit_code, "signal": end.signal}
     about = {"task": end.task_id, "attempt": end.attempt, "executor": executor}
     if end.state == TaskState.SUCCEEDED:

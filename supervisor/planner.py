@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Mapping
 from typing import NamedTuple
 
-CLAIM_LIMIT = 128
+CLAIM_LIMIT = 256
 """Most tasks given out in one transaction."""
 
 

@@ -128,7 +128,8 @@ class House:
         self.catalogue = catalogue
         self.failures: list[BaseException] = []
         self.socket = folder / "s"
-        pool, parts = Pool(), {"news": News(), "taps": Taps(), "catalogue": catalogue}
+        pool: Any = Pool()
+        parts: dict[str, Any] = {"news": News(), "taps": Taps(), "catalogue": catalogue}
         background = Background(self.failures.append)
         self.desk = Desk(self.store, CLOCK, make_alarm=LoopAlarm, background=background, **parts)
         link = Link(store=self.store, clock=CLOCK, desk=self.desk, pool=pool, background=background, **parts)
@@ -172,7 +173,7 @@ class House:
         await executor.hear()
         yield executor
         await call.done_writing()
-        while await call.read() is not grpc.aio.EOF:
+        while await call.read() is not grpc.aio.EOF:  # type: ignore[attr-defined]  # it is there; its type is not
             pass
 
 
