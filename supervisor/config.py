@@ -64,6 +64,7 @@ class Config:
     executors_count: int
     executors_slots: int
     executors_runner_idle_s: float
+    executors_async_calls: int
     tasks_shell: str
     tasks_environment: tuple[str, ...]
     tasks_grace_s: float
@@ -213,7 +214,12 @@ SECTIONS: dict[str, dict[str, Check]] = {
         "keep_days": _whole(1, 36_500),
         "keep_files": _whole(1, 100_000),
     },
-    "executors": {"count": _whole(0, 64), "slots": _whole(0, 1024), "runner_idle_s": _number(0.1, DAY_S)},
+    "executors": {
+        "count": _whole(0, 64),
+        "slots": _whole(0, 1024),
+        "runner_idle_s": _number(0.1, DAY_S),
+        "async_calls": _whole(1, 100_000),
+    },
     "tasks": {
         "shell": _path,
         "environment": _names,

@@ -54,6 +54,7 @@ class Launcher:
             "slots": config.slots_per_executor,
             "shell": config.tasks_shell,
             "runner_idle_s": config.executors_runner_idle_s,
+            "async_calls": config.executors_async_calls,
             "profiles": [profile.as_dict() for profile in config.profiles.values()],
             "version": __version__,
         }
