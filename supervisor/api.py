@@ -228,8 +228,8 @@ class Tasks(api_pb2_grpc.TasksServicer):
     async def _drafts(self, request: api_pb2.SubmitRequest) -> list[model.Draft]:
         """What to store of each; others have their turn meanwhile."""
         count = checks.check_task_count(len(request.tasks))
-        if request.common.HasField("call") or any(spec.HasField("call") for spec in request.tasks):
-            await self._catalogue.settle()
+        if called := {each.call.function for each in (request.common, *request.tasks) if each.HasField("call")}:
+            await self._catalogue.settle(called)
         now_us = self._clock.now_us()
         drafter = drafts.Drafter(
             request.common, now_us=now_us, config=self._config, catalogue=self._catalogue, tasks=count

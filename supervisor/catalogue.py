@@ -10,7 +10,7 @@ and says so. After a restart what was known last counts until it has been looked
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -105,7 +105,8 @@ class Catalogue:
         self._asked_library = library_dir
         self._inspector = inspector or Inspector(keeper, paths.state_dir)
         self._callbacks: list[Callable[[], None]] = []
-        self._first = asyncio.Event()
+        self._first_done = False
+        self._changed = asyncio.Event()
         self._changing = asyncio.Lock()
         self._looks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -168,10 +169,14 @@ class Catalogue:
         """Look at everything, in the background."""
         self._background.spawn(self._begin())
 
-    async def settle(self, limit_s: float = SETTLE_S) -> None:
-        """Wait until all sources have been looked at once, but not for ever."""
+    async def settle(self, names: Collection[str] = (), *, limit_s: float = SETTLE_S) -> None:
+        """Wait until all sources have been looked at once, or until all these names are known; but not for ever."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._first.wait(), limit_s)
+            await asyncio.wait_for(self._settled(names), limit_s)
+
+    async def _settled(self, names: Collection[str]) -> None:
+        while not (self._first_done or (names and all(map(self.get, names)))):
+            await self._changed.wait()
 
     async def close(self) -> None:
         """Look at nothing any more, and end what is being looked at."""
@@ -184,7 +189,8 @@ class Catalogue:
         with suppress(Refusal):  # closed meanwhile
             await self._work(self._inspector.clear)
             await self._work(self._look_at_all)
-        self._first.set()
+        self._first_done = True
+        self._ring()
 
     # Changes.
 
@@ -306,8 +312,14 @@ class Catalogue:
     def _publish(self, held: dict[Key, Held]) -> None:
         self._held = held
         self._index = index_of(held.values())
+        self._ring()
         for callback in self._callbacks:
             callback()
+
+    def _ring(self) -> None:
+        """Wake whoever waits for a change."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def _remember(self) -> None:
         kept = Kept(

@@ -26,13 +26,13 @@ class Functions(api_pb2_grpc.FunctionsServicer):
     @answered
     async def List(self, request: api_pb2.FunctionsRequest, context: Context) -> api_pb2.FunctionsResponse:  # noqa: N802
         """All functions, by name."""
-        await self._catalogue.settle(SHOWN_AFTER_S)
+        await self._catalogue.settle(limit_s=SHOWN_AFTER_S)
         return api_pb2.FunctionsResponse(functions=map(_function, self._catalogue.entries()))
 
     @answered
     async def Plugins(self, request: api_pb2.PluginsRequest, context: Context) -> api_pb2.PluginsResponse:  # noqa: N802
         """All sources, by name."""
-        await self._catalogue.settle(SHOWN_AFTER_S)
+        await self._catalogue.settle(limit_s=SHOWN_AFTER_S)
         return self._plugins()
 
     @answered

@@ -189,6 +189,9 @@ def _checked(origin: Origin) -> Found:
 
 
 def _check(origin: Origin) -> None:
+    for named in (origin.python, origin.path):
+        if named:
+            os.stat(named)  # what is not there is told by its whole name
     if origin.kind in PLUGIN_KINDS:
         path = Path(origin.path)
         (trust.check_tree if path.is_dir() else trust.check_file)(path)

@@ -10,7 +10,7 @@ from tsched.supervisor.arguments import params_of
 from tsched.supervisor.entries import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 
 def entry(name: str, *params: tuple[str, Any], **fields: Any) -> Entry:
@@ -42,7 +42,7 @@ class FakeCatalogue:
     def on_change(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)
 
-    async def settle(self) -> None:
+    async def settle(self, names: Collection[str] = ()) -> None:
         pass
 
     def change(self, *entries: Entry) -> None:
