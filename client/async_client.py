@@ -34,8 +34,8 @@ Plugins = list[views.PluginInfo]
 class AsyncClient:
     """Connections to one service, one for each event loop. Every method may raise TschedError.
 
-    No service is started: where none answers, the error says how to start one (`tsched up -d`). As an async context
-    manager it closes.
+    gRPC's async side does not live on after a fork: start such processes anew ("spawn"). No service is started: where
+    none answers, the error says how to start one (`tsched up -d`). As an async context manager it closes.
     """
 
     def __init__(self, socket: StrPath | None = None, *, state_dir: StrPath | None = None) -> None:

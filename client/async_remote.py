@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from ..proto import api_pb2 as api
 from ..proto.clock import SECOND_US, SystemClock
@@ -23,14 +22,16 @@ class AsyncRemote:
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
-        self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncConnection] = WeakKeyDictionary()
+        self._connections: dict[asyncio.AbstractEventLoop, AsyncConnection] = {}
 
     @property
     def connection(self) -> AsyncConnection:
-        """This event loop's."""
+        """This event loop's. Connections of loops that have ended are let go."""
         here = asyncio.get_running_loop()
         if here not in self._connections:
             check_there(self.socket)
+            for ended in [loop for loop in list(self._connections) if loop.is_closed()]:
+                self._connections.pop(ended, None)
             self._connections[here] = AsyncConnection(self.socket)
         return self._connections[here]
 

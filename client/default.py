@@ -6,13 +6,11 @@ First comes what a test has put in place (tsched.testing), then a client that is
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakKeyDictionary
 
 from .place import StrPath
 
@@ -38,7 +36,7 @@ class Stand(NamedTuple):
 Key = tuple[Place, str | None, str | None]
 _place = Place()
 _made: dict[Key, Client] = {}
-_made_async: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Key, AsyncClient]] = WeakKeyDictionary()
+_made_async: dict[Key, AsyncClient] = {}
 _stands: list[Stand] = []
 _within: ContextVar[Client | None] = ContextVar("tsched_client", default=None)
 _within_async: ContextVar[AsyncClient | None] = ContextVar("tsched_async_client", default=None)
@@ -58,7 +56,7 @@ def default_client() -> Client:
 
 
 def default_async_client() -> AsyncClient:
-    """The default client of this event loop."""
+    """The default client of async code here. Raises TschedError for a path that is no socket's."""
     if _stands:
         return _stands[-1].async_client
     return _within_async.get() or _shared_async()
@@ -110,7 +108,5 @@ def _shared() -> Client:
 def _shared_async() -> AsyncClient:
     from .async_client import AsyncClient  # noqa: PLC0415 - it imports this module
 
-    key, of_loop = _key(), _made_async.setdefault(asyncio.get_running_loop(), {})
-    if key not in of_loop:
-        of_loop[key] = AsyncClient(_place.socket, state_dir=_place.state_dir)
-    return of_loop[key]
+    key = _key()
+    return _made_async.get(key) or _made_async.setdefault(key, AsyncClient(_place.socket, state_dir=_place.state_dir))

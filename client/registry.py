@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
 
@@ -49,9 +50,17 @@ class Options(Chosen, Generic[P, R]):
     task: Task[P, R]
 
     def __call__(self, **options: Unpack[CallOptions]) -> Bound[P, R]:
-        """The same task with more said about a call: `resize.options(delay=30, after=[other]).delay(1, "a")`."""
-        from .calls import Bound  # noqa: PLC0415 - see the module's docstring
+        """The same task with more said about a call: `resize.options(delay=30, after=[other]).delay(1, "a")`.
 
+        Raises RuntimeError in an interpreter that has tsched's function side only.
+        """
+        try:
+            from .calls import Bound  # noqa: PLC0415 - see the module's docstring
+        except ModuleNotFoundError as error:
+            message = (
+                f"{sys.executable} can run tasks, but not submit calls: it has no {error.name}; install tsched there"
+            )
+            raise RuntimeError(message) from error
         return Bound(self.task, options)
 
 

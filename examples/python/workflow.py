@@ -3,7 +3,7 @@
 How to have a service know these functions is told in typed_task.py.
 """
 
-from tsched import TaskFailed, chain, chord, default_client, group, task
+from tsched import TaskFailed, chain, chord, default_client, group, result_of, task
 
 
 @task
@@ -44,10 +44,11 @@ def main() -> None:
     # Beside each other, then together.
     print(chord(group(letters.s(word) for word in ("ab", "c", "def")), total.s()).delay().result(timeout=30))
 
-    # Results as arguments, of what was submitted before and of what is only now; and a command that has to end first.
+    # Results as arguments, of what was submitted before and of what is only now (result_of is for type checkers); and a
+    # command that has to end first.
     first = letters.delay("abc")
     ready = default_client().shell("echo ready")
-    print(total.options(after=[ready]).delay([first, letters.s("de")]).result(timeout=30))
+    print(total.options(after=[ready]).delay([result_of(first), result_of(letters.s("de"))]).result(timeout=30))
 
     # What needs a part that failed is skipped, and the failure is told.
     workflow = chain(tear.s("Emma"), letters.s()).delay()

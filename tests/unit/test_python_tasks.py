@@ -8,6 +8,7 @@ import inspect
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ import tsched
 from tsched import Cancelled, Retry, Snooze, current, task
 from tsched.client.context import Context, entered
 from tsched.client.registry import registered
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @task
@@ -103,6 +106,26 @@ def test_what_is_no_function_that_returns_is_no_task(thing):
 def test_options_that_make_no_sense_are_refused_where_they_are_written(options):
     with pytest.raises(ValueError):  # noqa: PT011 - the message is for people
         task(**options)
+
+
+def test_an_interpreter_without_our_libraries_declares_tasks_and_says_what_it_cannot_do(tmp_path):
+    (tmp_path / "tsched").symlink_to(ROOT)
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from tsched import task
+
+@task
+def work(): return 7
+
+assert work() == 7
+try:
+    work.delay()
+except RuntimeError as error:
+    print(error)
+"""
+    said = subprocess.check_output([sys.executable, "-I", "-S", "-c", program], text=True)
+    assert "can run tasks, but not submit calls: it has no google" in said
 
 
 # What it knows of itself.
