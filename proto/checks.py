@@ -27,6 +27,8 @@ STDIN_LIMIT = 4 * 1024 * 1024
 """With command and environment this stays under the largest message (endpoint.MESSAGE_LIMIT)."""
 TASKS_LIMIT = 10_000
 """In one submission: its answer fits into a message too, and storing it keeps nobody waiting for long."""
+SUBMISSION_LIMIT = 128 * 1024 * 1024
+"""What tasks have in common is sent once and stored with each."""
 PATH_LIMIT = 4096
 NAME_LIMIT = 1024
 AHEAD_LIMIT_US = 100 * YEAR_US
@@ -80,6 +82,14 @@ def check_task_count(count: int) -> int:
         message = f"{count} tasks are submitted at once, at most {TASKS_LIMIT} are taken"
         raise Refusal(RefusalReason.TOO_LARGE, message, "submit fewer tasks at a time")
     return count
+
+
+def check_submission_size(size: int) -> int:
+    """Bytes of all tasks of a submission, each with what they have in common."""
+    if size > SUBMISSION_LIMIT:
+        message = f"the tasks are more than {SUBMISSION_LIMIT} bytes long in all, with what they have in common"
+        raise Refusal(RefusalReason.TOO_LARGE, message, "submit fewer at a time, or put the data into a file")
+    return size
 
 
 def check_dependency_count(count: int) -> int:

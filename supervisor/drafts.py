@@ -43,6 +43,7 @@ class Drafter:
         self._catalogue = catalogue
         self._tasks = tasks
         self._waited_for = 0
+        self._size = 0
 
     def draft(self, spec: api_pb2.TaskSpec) -> model.Draft:
         """What to store for a submission. Raises Refusal naming the field that cannot be."""
@@ -51,6 +52,8 @@ class Drafter:
         asked = self._asked(spec)
         entry = self._entry(asked)
         due_at_us = due_of(asked, self._now_us)
+        payload = self._payload(asked, spec).SerializeToString()
+        self._size = checks.check_submission_size(self._size + len(payload))
         return model.Draft(
             id=spec.id or None,
             key=spec.key or None,
@@ -61,7 +64,7 @@ class Drafter:
             priority=_priority(asked, entry),
             state=waiting_state(due_at_us, self._now_us),
             due_at_us=due_at_us,
-            payload=self._payload(asked, spec).SerializeToString(),
+            payload=payload,
             content=asked.SerializeToString(deterministic=True),
             timeout_us=_timeout(asked, entry, self._config),
             grace_us=_grace(asked, self._config),

@@ -71,6 +71,9 @@ class Reach:
 
     async def pause(self, task_id: str, *, on: bool) -> None:
         """Have a running task's tree stand still, or go on; done when that is durable. Raises Refusal WRONG_STATE."""
+        row = await asyncio.wrap_future(self._store.read(partial(tasks.get, id=task_id)))
+        if row.shared:
+            raise _not_now(f"task {task_id} calls an async function: it shares its process and cannot stand still", "")
         attempt = await self._newest(task_id)
         session = self._pool.session_of(attempt.executor) if attempt is not None and attempt.state in HELD else None
         does = False

@@ -219,7 +219,7 @@ class Service:
     async def _end_tasks(self) -> None:
         """Cancel what still runs, give its trees their grace, and end the executors for certain."""
         pool = self._parts.pool
-        graces = [await self._end_task(task_id) for task_id in pool.running()]
+        graces = await asyncio.gather(*map(self._end_task, pool.running()))
         if graces:
             await _within(max(graces) + SETTLE_S, pool.all_gone())
         pool.kill()

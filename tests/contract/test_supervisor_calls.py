@@ -216,6 +216,19 @@ def test_a_function_that_asks_for_it_is_tried_again_when_it_said(run):
     run(told)
 
 
+def test_an_async_call_cannot_be_paused_and_says_so_at_once(run):
+    async def told(house):
+        async with house.executor() as executor:
+            [shared] = await submit(house, spec("later"))
+            await executor.say(claim_shared=1)
+            await executor.given()
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await house.calls.Pause(api_pb2.PauseRequest(id=shared))
+            assert "async function" in refused.value.details()
+
+    run(told)
+
+
 def test_an_executor_that_comes_back_with_shared_calls_has_its_slots_free(run):
     async def told(house):
         async with house.executor() as executor:

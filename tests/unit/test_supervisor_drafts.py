@@ -180,6 +180,13 @@ def test_a_call_or_a_dependency_that_cannot_be_is_refused_with_its_reason(asked,
     assert caught.value.reason == reason
 
 
+def test_what_tasks_have_in_common_counts_for_each_of_them():
+    drafting = drafter(api_pb2.TaskSpec(stdin=bytes(checks.STDIN_LIMIT)), tasks=100)
+    with pytest.raises(Refusal) as caught:
+        list(map(drafting.draft, [spec()] * 100))
+    assert caught.value.reason == RefusalReason.TOO_LARGE
+
+
 def test_the_dependencies_of_a_request_are_limited_all_together():
     drafting = drafter(tasks=10)
     many = spec(after=after("p") * (checks.DEPENDENCIES_LIMIT // 2))
