@@ -22,7 +22,7 @@ from types import ModuleType
 RESULT = "pong"
 WARM_UP = 20
 POLL_S = 0.02
-LIMIT_S = 60.0
+LIMIT_S = 300.0
 STOP_S = 20.0
 WORKERS = os.cpu_count() or 1
 
