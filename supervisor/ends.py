@@ -30,7 +30,7 @@ def announce_children(children: Sequence[model.Child], desk: Desk, news: News) -
     """Have those seen to that waited for a task which has ended: they go on, or will never run."""
     for lane in {Lane(each.queue, each.shared) for each in children if each.state == TaskState.READY}:
         desk.ready(lane)
-    due = [each.due_at_us for each in children if each.state == TaskState.SCHEDULED]
+    due = [each.due_at_us for each in children if each.state in (TaskState.SCHEDULED, TaskState.RETRYING)]
     if due:
         desk.scheduled(min(due))
     for each in children:

@@ -260,3 +260,15 @@ def test_ten_thousand_wait_for_one_and_one_for_ten_thousand(client):
     assert states(client, last) == ["succeeded"]
     assert {each.state for each in client.wait(fan, outcomes=True)} == {"skipped"}
     assert client.graph([last], limit=5).truncated
+
+
+def test_a_task_that_was_tried_before_waits_for_others_and_then_for_its_time(client):
+    [tried, other] = ids_of(client.submit([task("exit 1", retries=1, retry_delay_us=600_000), task(hold=True)]))
+    until(lambda: client.get(tried).state == "retrying")
+    client.hold(tried)
+    after = api.Dependencies(after=[api.Dependency(task=api.TaskRef(id=other), condition="any")])
+    client.modify(api.ModifyRequest(id=tried, after=after))
+    assert client.release(tried).state == "blocked"
+    client.cancel(other)
+    assert states(client, tried) == ["failed"]
+    assert len(client.get(tried).attempts) == 2
