@@ -154,6 +154,15 @@ class Catalogue:
         """The names that this source has, and no other before it."""
         return sorted(each.name for each in held.entries if self._index.entries.get(each.name) is each)
 
+    async def untrusted(self) -> list[Found]:
+        """What was loaded, and what others could change since."""
+        found = await asyncio.to_thread(sources.discover, self._config, self.library)
+        return [each for each in found if each.unsafe and self._is_loaded(each.origin)]
+
+    def _is_loaded(self, origin: Origin) -> bool:
+        held = self._held.get((origin.name, origin.path))
+        return held is not None and held.state == LOADED
+
     @property
     def library(self) -> Path | None:
         """The folder of plugins, if there is one."""

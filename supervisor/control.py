@@ -15,7 +15,6 @@ from ..store.check import check
 from ..store.db import Db
 from . import listen
 from .config import Config
-from .functions import SHOWN_AFTER_S
 from .functions import findings as source_findings
 from .parts import Parts, World
 from .pool import Member
@@ -68,8 +67,7 @@ class Control(api_pb2_grpc.ControlServicer):
         """Check the store, the invariants and the marks."""
         findings, checked = await asyncio.to_thread(check, self._store)
         findings += await asyncio.wrap_future(self._store.read(_weak_marks))
-        await self._catalogue.settle(limit_s=SHOWN_AFTER_S)
-        findings += source_findings(self._catalogue)
+        findings += await source_findings(self._catalogue)
         findings += await asyncio.to_thread(self._tcp_findings)
         checked += ["marks", "functions", "listeners"]
         return api_pb2.DoctorResponse(findings=[_finding(each) for each in findings], checked=checked)

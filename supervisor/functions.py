@@ -93,9 +93,13 @@ def _function(entry: Entry) -> api_pb2.Function:
     )
 
 
-def findings(catalogue: Catalogue) -> list[model.Finding]:
+async def findings(catalogue: Catalogue) -> list[model.Finding]:
     """What is wrong with sources, for the doctor: what others could change is a problem of this machine."""
+    await catalogue.settle(limit_s=SHOWN_AFTER_S)
     found = [_finding(each) for each in catalogue.held() if each.message]
+    for each in await catalogue.untrusted():
+        what = f"{each.origin.kind} {each.origin.path} was loaded, and by now {each.wrong}"
+        found.append(_found("problem", each.origin.name, what))
     if trouble := library_trouble(catalogue.library):
         hint = "make the folder, or choose another: [library] folder, tsched up --library-dir"
         found.append(model.Finding(severity="notice", object="library folder", message=trouble, hint=hint))
@@ -104,9 +108,10 @@ def findings(catalogue: Catalogue) -> list[model.Finding]:
 
 def _finding(held: Held) -> model.Finding:
     what = "is not loaded" if held.state == FAILED else "is loaded"
-    return model.Finding(
-        severity="problem" if held.unsafe else "notice",
-        object=f"functions of {held.origin.name}",
-        message=f"{held.origin.kind} {held.origin.path} {what}: {held.message}".replace("  ", " "),
-        hint="mend it, then: tsched plugins reload",
-    )
+    message = f"{held.origin.kind} {held.origin.path} {what}: {held.message}".replace("  ", " ")
+    return _found("problem" if held.unsafe else "notice", held.origin.name, message)
+
+
+def _found(severity: str, name: str, message: str) -> model.Finding:
+    hint = "mend it, then: tsched plugins reload"
+    return model.Finding(severity=severity, object=f"functions of {name}", message=message, hint=hint)

@@ -124,3 +124,59 @@ def test_a_missing_file_and_one_that_is_no_text_are_refused_by_name(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(Refusal, match="not UTF-8"):
         config.load(tmp_path / "binary.toml")
+
+
+SHOP = '[[functions]]\nname = "shop"\nmodules = ["shop.tasks"]\n'
+
+
+def test_tables_of_functions_are_read_in_their_order_and_their_home_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    path = tmp_path / "config.toml"
+    more = (
+        'path = "~/shop"\npython = "~/shop/.venv/bin/python"\n[library]\nfolder = "~/plugins"\nentry_points = false\n'
+    )
+    path.write_text('[[functions]]\nname = "first"\nmodules = ["a"]\n' + SHOP + more)
+    loaded = config.load(path)
+    assert [each.name for each in loaded.functions] == ["first", "shop"]
+    assert (loaded.functions[0].path, loaded.functions[0].python) == ("", "")
+    assert loaded.functions[1] == config.FunctionSource(
+        name="shop", modules=("shop.tasks",), path="/home/me/shop", python="/home/me/shop/.venv/bin/python"
+    )
+    assert (loaded.library_folder, loaded.library_entry_points) == ("/home/me/plugins", False)
+    assert config.load(None).functions == ()
+
+
+def test_mistakes_in_tables_of_functions_are_named_with_the_line_of_their_own_table(tmp_path):
+    message = refused(
+        tmp_path,
+        f'{SHOP}\n[[functions]]\nname = "shop"\nmodules = "a"\n\n[[functions]]\npath = "shop"\nspeed = 1\n[tasks]\ngrace_s = -1\n',
+    )
+    for expected in (
+        "line 6: functions[2].name is taken: there is another shop before it",
+        "line 7: functions[2].modules must be a list of modules",
+        "line 9: functions[3] has no name",
+        "line 9: functions[3] has no modules",
+        "line 10: functions[3].path must be a path that begins with / or ~",
+        "line 11: functions[3].speed is unknown; there are name, modules, path, python",
+        "line 13: tasks.grace_s must be",
+    ):
+        assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("functions = 3\n", "functions must be tables"),
+        ("functions = [3]\n", "functions[1] must be a table"),
+        ("[functions]\n", "functions must be tables"),
+        ('[[functions]]\nname = "builtin"\nmodules = ["a"]\n', "tsched's own"),
+        ('[[functions]]\nname = "a::b"\nmodules = ["a"]\n', "must be a name"),
+        ('[[functions]]\nname = "a"\nmodules = []\n', "must be a list of modules"),
+        ('[[functions]]\nname = "a"\nmodules = ["a/b.py"]\n', "must be a list of modules"),
+        ('[[functions]]\nname = "a"\nmodules = ["a"]\npython = "python3"\n', "must be a path that begins with / or ~"),
+        ('[library]\nfolder = "plugins"\n', "library.folder must be a path"),
+        ("[library]\nentry_points = 1\n", "must be true or false"),
+    ],
+)
+def test_tables_of_functions_and_the_library_are_checked(tmp_path, text, expected):
+    assert expected in refused(tmp_path, text)

@@ -117,7 +117,7 @@ def test_links_in_circles_and_into_nothing_are_told_and_not_followed_for_ever(tm
     (folder / "bar.py").symlink_to("foo.py")
     (folder / "gone.py").symlink_to("/nonexistent/gone.py")
     found = {each.origin.name: each.wrong for each in plugins(folder)}
-    assert "too many links" in found["foo"]
+    assert "Too many levels of symbolic links" in found["foo"]
     assert "No such file" in found["gone"]
 
 
@@ -172,3 +172,29 @@ def test_the_folder_of_plugins_is_the_one_asked_for_then_the_configured_then_the
     assert sources.library_of(own, tmp_path, None) == Path("/opt/plugins")
     assert sources.library_of(own, tmp_path, Path("/asked")) == Path("/asked")
     assert sources.default_library(Path("/var/lib/tsched")) == Path("/var/lib/tsched/plugins")
+
+
+def test_entry_points_are_a_source_for_each_distribution_and_one_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    for name, text in (
+        ("shop", "[tsched.tasks]\norders = shop.orders\nmore = shop.more:task\n"),
+        ("none", "[other]\na = b\n"),
+    ):
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def found():
+        return [
+            each for each in sources.discover(config.load(None), None) if each.origin.kind == SourceKind.ENTRY_POINTS
+        ]
+
+    [shop] = found()
+    assert (shop.origin.name, shop.wrong, shop.origin.python) == ("shop", "", sys.executable)
+    assert shop.origin.modules == ("more = shop.more:task", "orders = shop.orders")
+    (tmp_path / "none-1.0.dist-info" / "entry_points.txt").write_bytes(b"\xff\xfe")
+    [broken] = found()
+    assert "cannot be read" in broken.wrong
+    (tmp_path / "c.toml").write_text("[library]\nentry_points = false\n")
+    assert [each.origin.name for each in sources.discover(config.load(tmp_path / "c.toml"), None)] == ["builtin"]
