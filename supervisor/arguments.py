@@ -87,6 +87,7 @@ class Params:
         self._names = {each.name: each for each in given if each.kind in (POSITIONAL, KEYWORD_ONLY)}
         self._rest = _only(given, VAR_POSITIONAL) if self._known else Param("arguments", VAR_POSITIONAL, ANY, False)
         self._others = _only(given, VAR_KEYWORD)
+        self._needs = any(each.required for each in given)
 
     def check(self, function: str, call: call_pb2.Call) -> None:
         """Raises Refusal BAD_ARGUMENTS naming function and parameter."""
@@ -107,9 +108,10 @@ class Params:
             assert param is not None  # noqa: S101 - counted above
             own = param.kind != VAR_POSITIONAL
             yield param, param.name if own else f"{param.name}[{place - len(self._places)}]", argument
-        for name in sorted(call.kwargs):
-            yield self._named(function, name, count), name, call.kwargs[name]
-        if missing := list(self._missing(call)):
+        if call.kwargs:
+            for name in sorted(call.kwargs):
+                yield self._named(function, name, count), name, call.kwargs[name]
+        if self._needs and (missing := list(self._missing(call))):
             raise _refused(f"{function} needs {', '.join(map(str, missing))}")
 
     def _most(self) -> str:
