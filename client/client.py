@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Any, Self, TypeVar, Unpack, cast, overload
 
 from ..proto import api_pb2 as api
 from . import default, requests, views
@@ -20,12 +20,13 @@ from .planning import Promise
 from .registry import Task
 from .remote import Remote
 from .services import Service
-from .workflow_handles import Workflow
+from .workflow_handles import Workflow, collected
 from .workflows import Node
 
 R = TypeVar("R")
 Handles = list[Handle[R]]  # where a method is called list, this is what list was
 Ids = list[str]
+Results = list[R]
 Causes = list[views.Cause]
 Functions = list[views.FunctionInfo]
 Plugins = list[views.PluginInfo]
@@ -167,6 +168,16 @@ class Client:
         with public_errors():
             for task in self.service.ended(ids, limit_us(timeout)):
                 yield Handle(self.service, task.id)
+
+    def results(self, handles: Iterable[Promise[R]], timeout: Seconds | None = None) -> Results[R]:
+        """What these come to, in their order; waited for in one request, however many they are.
+
+        Raises TaskFailed of the first of them that did not end well, TimeoutError.
+        """
+        shape = requests.shape(handles)
+        with public_errors():
+            ended = {task.id: task for task in self.service.ended(requests.ids_of(shape), limit_us(timeout))}
+            return cast("Results[R]", collected(shape, ended))
 
     def why(self, id: str) -> Causes:  # noqa: A002
         """What a task waits for, first what has to happen first; or why it ended as it did."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..proto import api_pb2 as api
 from ..proto import endpoint
+from ..proto.api_pb2 import TaskRef
 from ..proto.checks import ARGUMENT_LIMIT, OWN_VARIABLES, TASKS_LIMIT
 from ..proto.errors import Refusal, RefusalReason
 from . import options as say
@@ -78,12 +79,23 @@ def calls(
 
 def ids(tasks: Iterable[Promise[Any] | str]) -> list[str]:
     """Of tasks that were submitted. Raises TypeError for those that were not."""
-    found: list[str] = []
-    for each in tasks:
-        if isinstance(each, Node) or not isinstance(each, (str, Promise)):
-            raise TypeError(f"only what was submitted can be waited for, not {each!r}")
-        found.extend([each] if isinstance(each, str) else [reference.id for reference in flat(each.into(Plan()))])
-    return found
+    return ids_of([TaskRef(id=each) if isinstance(each, str) else _submitted(each) for each in tasks])
+
+
+def shape(handles: Iterable[Promise[Any]]) -> list[Shape]:
+    """What a list of what was submitted comes to. Raises TypeError for what was not."""
+    return [_submitted(each) for each in handles]
+
+
+def ids_of(shape: Shape) -> list[str]:
+    """Of all that is in it."""
+    return [reference.id for reference in flat(shape)]
+
+
+def _submitted(promise: Promise[Any]) -> Shape:
+    if isinstance(promise, Node) or not isinstance(promise, Promise):
+        raise TypeError(f"only what was submitted can be waited for, not {promise!r}")
+    return promise.into(Plan())
 
 
 def events(after: int | None, *, follow: bool, ids: Iterable[str]) -> api.EventsRequest:

@@ -10,7 +10,7 @@ The service has to know where functions are. In its config.toml (`tsched config`
 Then `tsched up -d`, and `python typed_task.py`. `tsched call typed_task.word_count "to be or not to be"` does the same.
 """
 
-from tsched import Retry, TaskFailed, current, task
+from tsched import Retry, TaskFailed, current, default_client, task
 
 
 @task(retries=3, timeout=60)
@@ -52,7 +52,7 @@ def main() -> None:
     later = word_count.options(delay=0.2, priority=5, name="later").delay("a b")
     print(later.result(timeout=30))
 
-    print([handle.result(timeout=30) for handle in word_count.map([("x",), ("y y",)])])
+    print(default_client().results(word_count.map([("x",), ("y y",)]), timeout=30))
 
     try:
         broken.delay().result(timeout=30)

@@ -231,6 +231,16 @@ def test_a_group_waits_for_all_and_keeps_their_order(fake, client):
     assert workflow.result() == [1, 2, 3]
 
 
+def test_many_results_are_asked_for_at_once(fake, client):
+    handles = client.map(add, [(1,), (2,), (3,)])
+    fake.on["Wait"] = waiting(*(ended(id=each, result=to_any(int(each))) for each in "312"))
+    assert client.results(handles, timeout=5) == [1, 2, 3]
+    assert client.results([]) == []
+    assert [list(request.ids) for request in fake.requests("Wait")] == [["1", "2", "3"]]
+    with pytest.raises(TypeError, match="only what was submitted"):
+        client.results([add.s(1)])
+
+
 def test_a_skipped_end_tells_of_the_failure_behind_it(fake, client):
     workflow = chain(add.s(1), add.s()).delay()
     states = {"1": ("failed", "raised", "ValueError: no"), "2": ("skipped", "dependency", "it waited for 1")}
@@ -404,6 +414,7 @@ def test_async_code_has_the_same(fake, client):
             assert await handle.cancel(grace=0) == "succeeded"
             assert len(await add.amap((number,) for number in range(3))) == 3
             assert [each.id async for each in twin.wait(handle)] == ["1"]
+            assert await twin.results([handle]) == [7]
             assert [each.id async for each in twin.list()] == ["1"]
             assert [each.event async for each in twin.events(follow=False)] == ["started"]
             assert [each.name for each in await twin.functions()] == ["add"]

@@ -108,7 +108,7 @@ def test_the_examples_say_what_they_promise():
 def test_calls_results_failures_and_what_is_refused(served):
     handle = add.delay(1)
     assert (handle.result(timeout=30), handle.status(), handle.info().function) == (3, "succeeded", "funcs.add")
-    assert [part.result(timeout=30) for part in add.map((n, n) for n in range(500))] == [2 * n for n in range(500)]
+    assert served.client.results(add.map((n, n) for n in range(500)), timeout=60) == [2 * n for n in range(500)]
     with pytest.raises(TaskFailed) as caught:
         crash.delay().result(timeout=30)
     assert (caught.value.reason, caught.value.message) == ("signal", "killed by SIGABRT")

@@ -77,6 +77,7 @@ def clients() -> None:
         reveal_type(client.submit(add, 1, queue="io").result())  # type: int
         reveal_type(client.submit("elsewhere.add", 1))  # type: Handle[Any]
         reveal_type(client.shell(["make", "-j4"], timeout=60).result())  # type: int
+        reveal_type(client.results(add.map([(1,)])))  # type: list[int]
         client.submit(add, 1, queue=7)  # error: call-overload
         assert_enqueued(add, args=[1])
 """
