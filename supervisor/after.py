@@ -29,11 +29,14 @@ def dependencies(
 
 def places(call: call_pb2.Call) -> frozenset[int]:
     """Which of the tasks that it waits for a call takes results of, by their places."""
-    if not (call.args or call.kwargs):
-        return frozenset()
-    arguments = [*call.args, *call.kwargs.values()]
-    taken = {each.result_of for each in arguments if each.HasField("result_of")}
-    return frozenset(taken.union(*(each.results_of.after for each in arguments if each.HasField("results_of"))))
+    taken: set[int] = set()
+    for each in (*call.args, *call.kwargs.values()):
+        kind = each.WhichOneof("kind")
+        if kind == "result_of":
+            taken.add(each.result_of)
+        elif kind == "results_of":
+            taken.update(each.results_of.after)
+    return frozenset(taken)
 
 
 def check_places(taken: frozenset[int], count: int) -> None:

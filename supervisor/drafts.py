@@ -34,7 +34,7 @@ class Drafter:
         """`tasks`: so many the request has. Raises Refusal BAD_VALUE when they shall have an id in common."""
         if common.id or common.key:
             raise Refusal(RefusalReason.BAD_VALUE, "tasks cannot have an id or a key in common", "give each its own")
-        self._inherited = inherited(common.submitter_env, config.tasks_environment)
+        self._surroundings = link_pb2.Payload(env=inherited(common.submitter_env, config.tasks_environment))
         self._common = api_pb2.TaskSpec()
         self._common.CopyFrom(common)
         self._common.ClearField("submitter_env")
@@ -112,10 +112,13 @@ class Drafter:
         cwd = asked.cwd or (WHERE_CALLS_RUN if asked.HasField("call") else "")
         checks.check_cwd(cwd)
         checks.check_env(asked.env)
-        payload = link_pb2.Payload(cwd=cwd, env=self._inherited)
+        payload = link_pb2.Payload()
+        payload.CopyFrom(self._surroundings)
+        payload.cwd = cwd
         if spec.submitter_env:
             payload.env.update(inherited(spec.submitter_env, self._config.tasks_environment))
-        payload.env.update(asked.env)
+        if asked.env:
+            payload.env.update(asked.env)
         if asked.HasField("call"):
             payload.call.CopyFrom(asked.call)
         else:
