@@ -5,7 +5,7 @@ A sync call is alone in its host when it has begun, though others may wait behin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
@@ -35,11 +35,12 @@ QUICK_S = 0.002
 """A call that ends within this time is reported once, at its end."""
 
 
-class CallHouse(House):
+class CallHouse(House, Protocol):
     """Where calls live."""
 
-    sources: dict[str, dict[str, Any]]
-    """Where functions are found, by name."""
+    @property
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """Where functions are found, by name."""
 
     def take_back(self, home: Host) -> None:
         """What this host has not come to waits for any slot again."""
@@ -93,6 +94,11 @@ class Call(Attempt):
             self._has_progressed(report)
         elif isinstance(report, host.Ended):
             self._has_ended(report)
+
+    def wrote(self, stream: int, data: bytes) -> None:
+        """It has written this past its host."""
+        if self.verdict is None:
+            self._write(stream, data)
 
     def _has_started(self) -> None:
         """It runs on."""
@@ -312,10 +318,6 @@ class SharedCall(Call):
         if self._home and not self.output.window.full:
             self._house.held_back.discard(self)
             self._home.port.resume()
-
-    def wrote_unasked(self, stream: int, data: bytes) -> None:
-        """Its host's own descriptors were written to, and nobody else is there."""
-        self._write(stream, data)
 
     def _has_written(self, report: host.Wrote) -> None:
         if self.verdict is not None:

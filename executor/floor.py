@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ..proto.values import EndReason
 from . import verdict as verdicts
 from .calls import QUICK_S, Call, SharedCall, SyncCall
 from .commands import Command
-from .host_messages import Ended, Loaded
+from .host_messages import Ended, Loaded, Ready
 from .hosts import AHEAD, Host
 from .messages import Exited, Refused
 from .pool import Pool
@@ -304,6 +305,8 @@ class Floor:
         """A host says something about one of its calls; a sync one about the first it has, or it is not our host."""
         if isinstance(report, Loaded):
             home.loaded = True
+        elif isinstance(report, Ready) and home.kind.shared:
+            home.pipes.watch(partial(self._unasked, home))
         attempt_id = getattr(report, "attempt_id", None)
         call = None if attempt_id is None else home.calls.get(attempt_id)
         if call is None:
@@ -311,9 +314,19 @@ class Floor:
         if not home.kind.shared and call is not home.attempt:
             home.kill()
             return
+        if home.kind.shared and isinstance(report, Ended) and len(home.calls) == 1:
+            home.pipes.catch_up()
         call.hear(report)
         if isinstance(report, Ended):
             self._next_call(home)
+
+    def _unasked(self, home: Host, stream: int, data: bytes) -> None:
+        """A host of async calls, or a child of it, has written past them: of one that is alone it is known whose."""
+        if len(home.calls) == 1:
+            next(iter(home.calls.values())).wrote(stream, data)
+        elif not home.noted:
+            home.noted = True
+            self.outbox.log("warning", "output_of_unknown_call", source=home.kind.source, calls=str(len(home.calls)))
 
     def _next_call(self, home: Host) -> None:
         """The call that ran has left it."""
@@ -394,6 +407,8 @@ class Floor:
         self.take_back(home)
         if home.up and not home.ready:
             self._source_failed(home)
+        elif home.kind.shared:
+            home.pipes.drain(partial(self._unasked, home))
         for call in list(home.calls.values()):
             if isinstance(call, SyncCall) and not call.running:
                 self._move_next_in(home)

@@ -228,7 +228,7 @@ class AsyncHost:
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_task_factory(_task_of)
+        loop.set_task_factory(_task_of)  # type: ignore[arg-type]  # what it passes on is as the factory takes it
         self._let_go = loop.create_future()
         self._gatherer.attach(loop)
         loop.add_reader(self._port.sock, self._read)

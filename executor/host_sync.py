@@ -7,7 +7,7 @@ over all calls; while something is in them after a call, the next one waits unti
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # the module signal without its enums, which cost ten times as much
 import _thread
 import array
 import contextlib

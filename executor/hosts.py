@@ -58,6 +58,8 @@ class Host(Runner):
         self.ready = self.loaded = self.outdated = False
         self.slow = False
         """Whether the call that runs takes its time: then nothing waits behind it here."""
+        self.noted = False
+        """Whether it was said that not all output is known to be whose."""
         self.began_s = 0.0
         self.look: asyncio.TimerHandle | None = None
         self._loop = loop

@@ -70,11 +70,15 @@ class Pipes:
         """Pass on what is there, and watch no more."""
         self.pause()
         self._sink = sink
+        self.catch_up()
+        self._sink = None
+
+    def catch_up(self) -> None:
+        """Pass on what is there."""
         for stream in STREAMS:
             total = 0
             while (count := self._read(stream)) and total < MOST_DRAINED_BYTES:
                 total += count
-        self._sink = None
 
     def close_writers(self) -> None:
         """They have been passed on."""

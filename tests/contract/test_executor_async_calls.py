@@ -55,6 +55,14 @@ def test_a_hundred_calls_at_a_time_have_each_their_own_output(link: FakeLink) ->
         assert link.of(attempt_id).output(2).decode().split("\n") == [*lines[::2], ""]
 
 
+def test_what_a_child_writes_is_the_output_of_a_call_that_is_alone_and_blocks_nobody(link: FakeLink) -> None:
+    attempt_id = link.call("achild", 300_000, shared=True)
+    assert link.result_of(attempt_id) == 0
+    assert link.of(attempt_id).output() == bytes(300_000)
+    ids = link.calls(*[("achild", 300_000)] * 3, shared=True)
+    assert [link.result_of(attempt_id) for attempt_id in ids] == [0, 0, 0]
+
+
 def test_async_calls_take_no_slot(link: FakeLink, shared: Setup) -> None:
     ids = link.calls(*[("anap", 1000.0)] * 50, shared=True)
     for attempt_id in ids:

@@ -71,7 +71,7 @@ def slow_talk(path: str) -> None:
 @task(name="boom")
 def boom(text: str = "bad thing") -> None:
     try:
-        {}["first"]
+        dict[str, int]()["first"]
     except KeyError as error:
         raise ValueError(text) from error
 
@@ -84,7 +84,9 @@ def crash() -> None:
 @task(name="leave")
 def leave(code: int, *, hard: bool = True) -> None:
     print("going")
-    (os._exit if hard else sys.exit)(code)
+    if hard:
+        os._exit(code)
+    sys.exit(code)
 
 
 @task(name="interrupt")
@@ -177,7 +179,7 @@ def litter() -> None:
     os.chdir("/tmp")
     os.umask(0o777)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.stdout = None  # type: ignore[assignment]
+    sys.stdout = None
 
 
 @task(name="surroundings")
@@ -199,7 +201,7 @@ def unsendable(what: str) -> Any:
     endless.append(endless)
     return {
         "object": object(),
-        "generator": (number for number in ()),
+        "generator": (number for number in range(3)),
         "large": "x" * (4 * 1024 * 1024 + 1),
         "huge": 2**70,
         "keys": {1: 2},
@@ -312,3 +314,9 @@ async def aleave_task() -> None:
 async def aended() -> str:
     await asyncio.sleep(0.05)
     return os.environ.get("ENDED", "no")
+
+
+@task(name="achild")
+async def achild(size: int) -> int:
+    child = await asyncio.create_subprocess_exec("head", "-c", str(size), "/dev/zero")
+    return await child.wait()
