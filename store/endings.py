@@ -26,6 +26,8 @@ STATEMENTS = {
     TaskEvent.REQUEUE: "requeue_task",
     TaskEvent.HOLD: "hold_task",
 }
+FUNCTION = "function"
+"""The kind of tasks that return something."""
 STOPPED_UNFINISHED = "stop_unfinished_task"
 
 End = tuple["sqlite3.Row", model.FinishReport]
@@ -76,7 +78,7 @@ def _end(db: Db, ends: Sequence[End]) -> list[model.Ended]:
     for statement, tasks in by_statement.items():
         db.many(statement, tasks)
     results.store(
-        db, [(row["seq"], row["id"], plain) for row, report in ends if (plain := _returned(report)) is not None]
+        db, [(row["seq"], row["id"], plain) for row, report in ends if (plain := _returned(row, report)) is not None]
     )
     return _with_children(db, ends, ended)
 
@@ -87,8 +89,9 @@ def _with_children(db: Db, ends: Sequence[End], ended: list[model.Ended]) -> lis
     return [*ended[:-1], replace(ended[-1], children=children)] if children else ended
 
 
-def _returned(report: model.FinishReport) -> bytes | None:
-    return report.result if report.state == AttemptState.SUCCEEDED else None
+def _returned(row: sqlite3.Row, report: model.FinishReport) -> bytes | None:
+    """Only a function that succeeded has a result."""
+    return report.result if report.state == AttemptState.SUCCEEDED and row["kind"] == FUNCTION else None
 
 
 def _event(row: sqlite3.Row, report: model.FinishReport) -> TaskEvent:

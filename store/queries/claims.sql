@@ -101,7 +101,7 @@ UPDATE attempts SET state = 'stopping' WHERE id = :attempt_id AND state IN ('cla
 
 -- live_among: those of the given attempts that have not ended
 SELECT a.id, a.task AS seq, a.number, t.id AS task_id, a.state, a.executor, a.started_at_us, t.on_lost, t.queue,
-    t.due_at_us, t.cancel_requested_at_us, t.shared, t.max_attempts, t.retry_delay_us,
+    t.due_at_us, t.cancel_requested_at_us, t.kind, t.shared, t.max_attempts, t.retry_delay_us,
     CASE WHEN a.number > 1
         THEN (SELECT count(*) FROM attempts AS l WHERE l.task = a.task AND l.state = 'lost')
         ELSE 0 END AS lost_before,

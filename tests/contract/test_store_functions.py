@@ -77,6 +77,12 @@ def test_only_success_has_a_result(keep: Keep, executor: str, end: str) -> None:
     assert keep.ask(tasks.result, id=claimed.task_id) is None
 
 
+def test_a_command_has_no_result(keep: Keep, executor: str) -> None:
+    claimed = keep.running(executor)
+    keep.finish(executor, claimed, result=b"42")
+    assert keep.ask(tasks.result, id=claimed.task_id) is None
+
+
 def test_of_two_ends_the_first_one_s_result_is_kept(keep: Keep, executor: str) -> None:
     claimed = keep.running(executor, kind="function")
     reports = [finish_report(executor, claimed, 1, result=result) for result in (b"1", b"2")]
