@@ -45,7 +45,7 @@ class Failures:
         """Tell of those that were not told of."""
         if rest := self.count - self.told:
             more = " more" if self.told else ""
-            states = f"{TaskState.FAILED},{TaskState.CANCELLED}"
+            states = f"{TaskState.FAILED},{TaskState.CANCELLED},{TaskState.SKIPPED}"
             console.say(f"{rest}{more} did not succeed (tsched list --state {states} shows them)")
 
 

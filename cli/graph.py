@@ -37,7 +37,7 @@ def _why(args: Namespace) -> int:
 
 
 def _causes(answer: api.WhyResponse, paint: Callable[[str], str]) -> str:
-    lines = [f"task {answer.task.id} is {paint(answer.task.state)}"]
+    lines = [f"task {answer.task.id}: {paint(answer.task.state)}"]
     lines += [f"  {escape.line(each.message)}{_until(each)}" for each in answer.causes]
     return "\n".join(lines)
 

@@ -116,7 +116,8 @@ def task(shown: api.Task, *, paint: Paint = str) -> str:
 def _waits_for(shown: api.Task) -> str:
     if shown.state == TaskState.HELD:
         return f"tsched release {shown.id}"
-    return f"{shown.waits_for} task{'s' * (shown.waits_for > 1)}" if shown.waits_for else ""
+    waits = shown.waits_for and not TaskState(shown.state).final
+    return f"{shown.waits_for} task{'s' * (shown.waits_for > 1)}" if waits else ""
 
 
 def _returned(shown: api.Task) -> str:

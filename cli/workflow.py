@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..client.as_json import Json
     from ..proto import api_pb2 as api
     from .workflow_keys import Mistake
-    from .workflow_plan import Task
+    from .workflow_task import Task
 
 FILE_LIMIT = 4 * 1024 * 1024
 PARENTS_SHOWN = 4

@@ -60,12 +60,16 @@ def _argument_line(argument: Argument, after: Sequence[api.Parent]) -> str:
     value = _argument(argument, after)
     match argument.WhichOneof("kind"):
         case "result_of":
-            return f"@result:{value['@result_of']}"
+            return f"@result:{_parent_line(value['@result_of'])}"
         case "results_of":
-            return f"@results:{','.join(map(str, value['@results_of']))}"
+            return f"@results:{','.join(map(_parent_line, value['@results_of']))}"
     import json  # noqa: PLC0415 - only calls need it
 
     return json.dumps(value, ensure_ascii=False)
+
+
+def _parent_line(parent: str | int) -> str:
+    return parent if isinstance(parent, str) else f"after[{parent}]"
 
 
 def _argument(argument: Argument, after: Sequence[api.Parent]) -> Any:

@@ -22,7 +22,7 @@ def test_every_cause_is_a_line(fake, capfd):
     code, out, err = said(capfd, "why", "7")
     assert (code, err) == (0, "")
     head, first, second = out.splitlines()
-    assert (head, first) == ("task 7 is blocked", "  waits for task 5, which is running")
+    assert (head, first) == ("task 7: blocked", "  waits for task 5, which is running")
     assert second.startswith("  is due\\x1b later (20")
     assert fake.requests("Why")[0].id == "7"
     answer = json.loads(said(capfd, "why", "--id", "7", "--json")[1])

@@ -103,7 +103,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(lists):
     os.write(screen.descriptor, b"\x03")
     screen.shows("asking 4 tasks to stop; once more kills them\r\n")
     text = screen.ends(1)
-    assert text.endswith("4 did not succeed (tsched list --state failed,cancelled shows them)\r\n")
+    assert text.endswith("4 did not succeed (tsched list --state failed,cancelled,skipped shows them)\r\n")
     ids = [task["id"] for task in lists.json("list")]
     held = lists.cli("schedule", "--hold", "--command", "true").word
     screen = Screen(lists, "wait", held, *ids[:1])
