@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from ..proto import presence
+from ..proto import managed, presence
 from ..proto.clock import SECOND_US, SystemClock
 from ..proto.errors import Refusal, RefusalReason
 from . import default
@@ -31,7 +31,6 @@ READY_S = 60.0
 STOP_S = 30.0
 SHOWN_BYTES = 4000
 NOT_INHERITED = ("TSCHED_", "XDG_")
-"""Variables that lead to a service of the user's own."""
 
 
 class TestService:
@@ -47,7 +46,7 @@ class TestService:
         self.client = Client(self.socket)
         self.async_client = AsyncClient(self.socket)
         (folder / "config.toml").write_text(config)
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)} | {
+        self.env = {name: value for name, value in os.environ.items() if _is_inherited(name)} | {
             "XDG_RUNTIME_DIR": str(folder),
             "XDG_DATA_HOME": str(folder),
             "TSCHED_STATE_DIR": str(self.state_dir),
@@ -143,6 +142,11 @@ def service(
                 served.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_inherited(name: str) -> bool:
+    """Whether a variable leads to nothing of this process's own: a service of the user, a manager of this process."""
+    return not name.startswith(NOT_INHERITED) and name not in managed.VARIABLES
 
 
 def _functions(modules: list[str], path: StrPath | None) -> str:
