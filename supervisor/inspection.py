@@ -103,6 +103,7 @@ class Inspector:
                 why = getattr(error, "strerror", None) or error
                 raise InspectionError(f"{origin.python} cannot be run: {why}") from None
             self._keeper.others.add(child.pid)
+            child.yield_first()
         return child
 
     async def _end(self, child: _Child) -> None:
@@ -172,6 +173,11 @@ class _Child:
             await asyncio.wait_for(self._exited, time_s)
         except TimeoutError:
             raise InspectionError(f"its import did not end within {time_s:g} s") from None
+
+    def yield_first(self) -> None:
+        """Have the kernel take it, and nobody else, when it eats all memory."""
+        with suppress(OSError):
+            Path(f"/proc/{self.pid}/oom_score_adj").write_text("1000")
 
     def kill(self) -> None:
         """End it now, if it is still there; not yet reaped, so that its pid is nobody else's."""

@@ -7,7 +7,7 @@ import mmap
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -24,6 +24,7 @@ GROUP = "tsched.tasks"
 """The entry points that name functions."""
 LIBRARY = ".so"
 LIBRARY_PREFIX = "lib"
+CACHE = "__pycache__"
 SYSTEM_STATE = Path("/var/lib/tsched")
 
 
@@ -194,20 +195,28 @@ def _check(origin: Origin) -> None:
             os.stat(named)  # what is not there is told by its whole name
     if origin.kind in PLUGIN_KINDS:
         path = Path(origin.path)
-        (trust.check_tree if path.is_dir() else trust.check_file)(path)
         trust.check_folder(path.parent)
+        _check_code(path)
+        _check_code(path.parent / CACHE)
         return
     if origin.python != sys.executable:
         trust.check_file(Path(origin.python))
     if origin.path:
-        trust.check_folder(Path(origin.path))
-        for module in origin.modules:
-            _check_module(Path(origin.path), module.partition(".")[0])
+        _check_modules(Path(origin.path), {module.partition(".")[0] for module in origin.modules})
 
 
-def _check_module(folder: Path, name: str) -> None:
-    """A module of the folder, if it is there and not elsewhere on the interpreter's path."""
-    if (package := folder / name).is_dir():
-        trust.check_tree(package)
-    elif (module := folder / f"{name}.py").exists():
-        trust.check_file(module)
+def _check_modules(folder: Path, wanted: Collection[str]) -> None:
+    """A folder to import from: what is wanted of it imports what lies beside."""
+    trust.check_folder(folder)
+    for path in sorted(folder.iterdir()):
+        code = path.suffix in (".py", LIBRARY) or (path / "__init__.py").exists()
+        if code or path.name in wanted or path.name == CACHE:
+            _check_code(path)
+
+
+def _check_code(path: Path) -> None:
+    """A file, or a folder with everything in it, if it is there."""
+    if path.is_dir():
+        trust.check_tree(path)
+    elif os.path.lexists(path):
+        trust.check_file(path)

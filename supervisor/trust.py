@@ -24,16 +24,19 @@ def check_file(path: Path) -> None:
 
 
 def check_tree(path: Path) -> None:
-    """The same for a folder with everything in it. Links in it are followed, but not into other folders."""
-    real = _check_way(path)
-    _check_own(real)
-    for place, each in enumerate(_below(real)):
-        if place >= FILES_LIMIT:
-            raise UnsafeError(f"{path} holds more than {FILES_LIMIT} files: too many to be looked at")
-        if each.is_symlink():
-            _check_own(_check_way(each))
-        else:
-            _check_own(each, from_top=path)
+    """The same for a folder with everything in it, and everything in the folders that links in it lead to."""
+    seen: set[Path] = set()
+    trees, count = [_check_way(path)], 0
+    while trees:
+        seen.add(tree := trees.pop())
+        _check_own(tree, whole=path)
+        for each in _below(tree):
+            if (count := count + 1) > FILES_LIMIT:
+                raise UnsafeError(f"{path} holds more than {FILES_LIMIT} files: too many to be looked at")
+            real = _check_way(each) if each.is_symlink() else each
+            _check_own(real, whole=path if real is each else real)
+            if real is not each and real.is_dir() and real not in seen:
+                trees.append(real)
 
 
 def check_folder(path: Path) -> None:
@@ -84,13 +87,13 @@ def _check_passage(folder: Path) -> None:
         raise UnsafeError(f"{folder} can be written by others: {_chmod(folder)}")
 
 
-def _check_own(path: Path, *, from_top: Path | None = None) -> None:
+def _check_own(path: Path, *, whole: Path | None = None) -> None:
     """The code itself."""
     found = path.stat()
     _check_owner(path, found)
     if found.st_mode & OTHERS_WRITE:
-        whole = f"chmod -R go-w {shlex.quote(str(from_top))}" if from_top else _chmod(path)
-        raise UnsafeError(f"{path} can be written by others: {whole}")
+        mend = f"chmod -R go-w {shlex.quote(str(whole))}" if whole else _chmod(path)
+        raise UnsafeError(f"{path} can be written by others: {mend}")
 
 
 def _check_owner(path: Path, found: os.stat_result) -> None:

@@ -5,7 +5,7 @@ import inspect
 import pytest
 from google.protobuf import wrappers_pb2 as wrappers
 from google.protobuf.any_pb2 import Any
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsched.proto import anys, call_pb2
@@ -209,6 +209,7 @@ def signatures(draw):
     return inspect.Signature(given)
 
 
+@settings(deadline=None)
 @given(signatures(), st.lists(plain, max_size=4), st.dictionaries(names, plain, max_size=3))
 def test_it_takes_exactly_the_calls_that_python_takes(signature, args, kwargs):
     checked = params(signature)
@@ -231,6 +232,7 @@ types = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(types, plain)
 def test_whatever_it_is_given_it_takes_it_or_refuses_in_one_line(wanted, given_value):
     fits = arguments._mismatch(given_value, arguments.type_of(wanted), "") is None

@@ -88,6 +88,29 @@ def test_everything_in_a_package_counts(tmp_path):
     assert unsafe(folder) == f"{folder}/foo/deep/data.bin can be written by others: chmod -R go-w {folder}/foo"
 
 
+def test_what_links_in_a_package_lead_to_counts_and_circles_of_them_end(tmp_path):
+    folder, elsewhere = library(tmp_path), tmp_path / "elsewhere"
+    (folder / "foo").mkdir()
+    (folder / "foo" / "__init__.py").write_text("")
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "code.py").write_text("")
+    (elsewhere / "deep" / "back").symlink_to(elsewhere)
+    (folder / "foo" / "more").symlink_to(elsewhere)
+    assert not plugins(folder)[0].wrong
+    (elsewhere / "deep" / "code.py").chmod(0o666)
+    assert unsafe(folder).startswith(f"{elsewhere}/deep/code.py can be written")
+
+
+def test_compiled_code_that_others_could_change_counts_as_the_code(tmp_path):
+    folder = library(tmp_path)
+    (folder / "foo.py").write_text("")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "foo.cpython-311.pyc").write_bytes(b"")
+    assert not plugins(folder)[0].wrong
+    (folder / "__pycache__").chmod(0o777)
+    assert unsafe(folder).startswith(f"{folder}/__pycache__ can be written")
+
+
 def test_in_a_folder_like_tmp_nobody_can_replace_what_is_ours_but_anybody_could_add(tmp_path):
     folder = library(tmp_path)
     (folder / "foo.py").write_text("")
@@ -151,6 +174,13 @@ def test_a_configured_source_is_looked_at_where_its_modules_lie(tmp_path):
     (tmp_path / "shop" / "tasks.py").chmod(0o666)
     assert shop().unsafe
     (tmp_path / "shop" / "tasks.py").chmod(0o644)
+    (tmp_path / "shop" / "beside.py").write_text("")
+    (tmp_path / "shop" / "beside.py").chmod(0o666)
+    assert shop().unsafe
+    (tmp_path / "shop" / "beside.py").unlink()
+    (tmp_path / "shop" / "notes.txt").write_text("")
+    (tmp_path / "shop" / "notes.txt").chmod(0o666)
+    assert not shop().wrong
     (tmp_path / "shop").chmod(0o777)
     assert shop().unsafe
 
