@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 def entry(name: str, *params: tuple[str, Any], **fields: Any) -> Entry:
     """A function that takes these parameters, each with its type."""
     told = [{"name": each, "kind": "positional_or_keyword", "type": type_, "required": True} for each, type_ in params]
-    values = {"is_async": False, "native": False, "source": "builtin", "generation": 1, "params": params_of(told)}
+    values: dict[str, Any] = {
+        "is_async": False,
+        "native": False,
+        "source": "builtin",
+        "generation": 1,
+        "params": params_of(told),
+    }
     return Entry(name=name, **(values | fields))
 
 
