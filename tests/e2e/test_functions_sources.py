@@ -13,6 +13,8 @@ HEAD = "from tsched import task\n"
 
 
 def library(service):
+    """The folder of plugins of a service that has looked at everything once."""
+    service.cli("plugins")
     folder = service.home / ".local" / "share" / "tsched" / "plugins"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -27,7 +29,6 @@ def call(service, *args):
 
 
 def test_plugins_are_loaded_unloaded_and_reloaded_while_the_service_runs(service):
-    assert "foo" not in sources(service)
     foo = library(service) / "foo.py"
     foo.write_text(f"{HEAD}@task\ndef what(a: int = 1): return ['old', a]\n")
     assert service.cli("call", "foo::what", check=False).code == 1
@@ -177,6 +178,21 @@ def test_what_is_looked_at_when_the_supervisor_is_killed_does_not_outlive_the_ne
     service.start()
     until(lambda: not procs.alive(pid))
     assert call(service, "ping") == "pong"
+
+
+def test_the_folder_of_plugins_may_be_named_and_one_that_is_not_there_is_told(service, tmp_path):
+    service.stop()
+    service.cli("up", "-d", "--library-dir", str(tmp_path / "mine"))
+    try:
+        [found] = [each for each in service.doctor()["findings"] if each["object"] == "library folder"]
+        assert f"{tmp_path}/mine: No such file or directory" in found["message"]
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "foo.py").write_text(f"{HEAD}@task\ndef what(): return 1\n")
+        service.cli("plugins", "load", "foo")
+        service.cli("up", "--replace")
+        assert call(service, "foo::what") == 1
+    finally:
+        service.cli("down")
 
 
 def test_names_of_functions_and_plugins_that_are_none_are_refused_in_one_line(service):
