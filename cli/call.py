@@ -22,17 +22,19 @@ NOTES = """An argument that is JSON is taken as JSON: 5, -1.5, true, null, "5", 
 {"@bytes": BASE64}. Any other word is a string: hello, 007, nan. One that begins with [, { or a double quote and is no
 JSON is refused. --raw takes every word as a string. @result:ID is what that task returned; it is waited for. Words
 that begin with - go behind --. stdout gets the result, as JSON, and nothing else: what the function writes goes to
-stderr. The exit code is 0, or 1 when it did not succeed. Ctrl-C is as for run."""
+stderr. The exit code is 0, or 1 when it did not succeed. Ctrl-C is as for run. With --at or --in it is not waited for:
+its id is printed."""
 
 
 def _arguments(to: parser.Parser) -> None:
     to.usage = "tsched call FUNCTION [options] [ARG...] [-- ARG...]"
-    to.epilog = f"{NOTES} {after.NOTES}"
+    to.epilog = f"{NOTES} {after.NOTES} {submit.WHEN_NOTES}"
     to.add_argument("function", metavar="FUNCTION", help="its name, as tsched functions shows it: add, PLUGIN::NAME")
     to.add_argument("args", metavar="ARG", nargs="*", help="what it is given: JSON, or a plain word")
     to.add_argument("--kw", metavar="K=V", action="append", help="an argument by name; may be repeated")
     to.add_argument("--raw", action="store_true", help="take every argument as a string, as it stands")
     to.add_argument("-d", "--detach", action="store_true", help="do not wait for it; print its id")
+    submit.add_due(to)
     spec.add_common_options(to)
 
 
@@ -40,6 +42,9 @@ def _call(args: Namespace) -> int:
     asked = spec.common(args)
     asked.id = spec.own_id(args)
     _set_call(asked, args)
+    zone, due = submit.due_of(args)
+    if due:
+        return submit.for_a_time(args, asked, due, zone)
     with connect.connect_or_start(args) as client:
         return (submit.detached if args.detach else _followed)(client, asked, as_json=args.json)
 

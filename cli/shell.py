@@ -54,7 +54,7 @@ class Shell:
     """Does lines. `everywhere`: the flags that each of them is given, as --socket."""
 
     def __init__(self, everywhere: list[str]) -> None:
-        self._everywhere = everywhere
+        self.everywhere = everywhere
         self.code = EXIT_OK
         """Of the last line that did something."""
         self.over = False
@@ -99,7 +99,7 @@ class Shell:
         if refusal := _not_here(words):
             console.refuse(refusal, as_json=False)
             return refusal.exit_code
-        return run([*self._everywhere, *words])
+        return run([*self.everywhere, *words])
 
 
 def _not_here(words: list[str]) -> Refusal | None:
@@ -190,7 +190,7 @@ def _session(shell: Shell, state_dir: Path) -> PromptSession[str]:
 
     file = _history_file(state_dir)
     history = InMemoryHistory() if file is None else FileHistory(file)
-    words = Words(shell._everywhere)  # noqa: SLF001 - what a line is given, completion is given too
+    words = Words(shell.everywhere)
     return PromptSession(history=history, completer=words, complete_while_typing=False, complete_in_thread=True)
 
 

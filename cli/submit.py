@@ -164,6 +164,11 @@ def add_due(to: parser.Parser) -> None:
 def _schedule(args: Namespace) -> int:
     zone, due = due_of(args)
     asked = spec.build(args, data=None if args.stdin is None else stdin.named(args.stdin))
+    return for_a_time(args, asked, due, zone)
+
+
+def for_a_time(args: Namespace, asked: api.TaskSpec, due: dict[str, int], zone: tzinfo) -> int:
+    """Submit it for when it is due, tell the instant that was understood, and print its id."""
     for field, value_us in due.items():
         setattr(asked, field, value_us)
     with connect.connect_or_start(args, lasting=True) as client:

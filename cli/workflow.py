@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from ..proto import checks
@@ -88,6 +87,8 @@ def _shown(path: str) -> str:
 
 
 def _values(text: str, path: str) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -151,3 +151,14 @@ def test_result_of_a_function_is_what_it_returned(fake, capfd):
     assert said(capfd, "result", "7")[0] == 1
     fake.on["Get"] = answering(api.Task(**{**task, "state": "failed", "reason": "raised", "message": "KeyError: 1"}))
     assert said(capfd, "result", "7") == (1, "", "tsched: task 7 failed (raised): KeyError: 1\n")
+
+
+def test_a_call_for_a_time_is_submitted_and_not_waited_for(fake, capfd):
+    submitted = api.Submitted(id="7", state="scheduled", due_at_us=4_000_000_000_000_000)
+    fake.on["Submit"] = answering(api.SubmitResponse(tasks=[submitted]))
+    code, out, err = said(capfd, "call", "f", "1", "--in", "1h")
+    assert (code, out) == (0, "7\n")
+    assert "task 7 is due 2096" in err
+    [task] = fake.requests("Submit")[0].tasks
+    assert (task.delay_us, task.call.function) == (3_600_000_000, "f")
+    assert said(capfd, "call", "f", "--in", "1h", "--at", "14:30")[0] == 2

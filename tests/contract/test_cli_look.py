@@ -12,7 +12,20 @@ from tsched.cli import main
 from tsched.proto import api_pb2 as api
 from tsched.proto.clock import SystemClock
 
-HEAVY = {"structlog", "sqlite_utils", "sqlite3", "rich", "cryptography", "psutil", "dateutil", "grpc_status"}
+HEAVY = {
+    "prompt_toolkit",
+    "tomllib",
+    "tqdm",
+    "shtab",
+    "structlog",
+    "sqlite_utils",
+    "sqlite3",
+    "rich",
+    "cryptography",
+    "psutil",
+    "dateutil",
+    "grpc_status",
+}
 
 
 def said(capfd, *words):
