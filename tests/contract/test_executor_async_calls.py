@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import procs, victims
-from support.fake_link import FakeLink, Setup, link_pb2, room, shared_room
+from support.fake_link import FakeLink, Setup, link_pb2, plain_user, room, shared_room
+from support.functions import ROOT, cc
 from support.wait import until
 
 if TYPE_CHECKING:
@@ -271,3 +272,49 @@ def test_calls_that_wait_are_given_back_when_the_executor_drains() -> None:
                 len(link.of(attempt_id).finished) + link.of(attempt_id).returned + (attempt_id not in link.assigned)
                 == 1
             )
+
+
+# -- native functions, and an executor without privileges
+
+
+@pytest.fixture(scope="module")
+def samples(shared: Setup) -> link_pb2.Source:
+    compiler = cc() or pytest.skip("there is no C compiler (cc) here")
+    folder = shared.place()
+    make = ["make", "-C", ROOT / "examples" / "plugins" / "c", f"OUT={folder}", f"CC={compiler}"]
+    subprocess.run(make, check=True, capture_output=True)
+    path = str(folder / "libsamples.so")
+    return link_pb2.Source(name="samples", generation=1, kind="native", python=sys.executable, path=path)
+
+
+def test_native_functions_run_in_hosts_too(link: FakeLink, samples: link_pb2.Source) -> None:
+    link.know(MINE, samples)
+    assert link.result_of(link.call("samples::add", 1, 2, 3, source="samples")) == 6
+    assert link.result_of(link.call("samples::upper", "abc", source="samples")) == "ABC"
+    finished = link.run_call("samples::upper", 5, source="samples")
+    assert (finished.state, finished.reason) == ("failed", "raised")
+    finished = link.run_call("samples::upper", source="samples", kwargs={"text": "x"})
+    assert (finished.state, finished.reason) == ("failed", "bad_arguments")
+
+
+def test_native_functions_that_wait_run_beside_each_other(link: FakeLink, samples: link_pb2.Source) -> None:
+    link.know(MINE, samples)
+    ids = link.calls(*[("samples::nap", 300)] * 40, source="samples", shared=True)
+    for attempt_id in ids:
+        link.result_of(attempt_id)
+    ends = [link.finish_of(attempt_id) for attempt_id in ids]
+    assert max(end.started_at_us for end in ends) < min(end.finished_at_us for end in ends)
+
+
+def test_without_privileges_functions_run_and_what_they_leave_behind_is_ended() -> None:
+    with room(*plain_user()) as setup:
+        link = setup.link
+        setup.folder.chmod(0o755)
+        link.know(MINE)
+        path = setup.place() / "pid"
+        finished = link.run_call("breed", str(path))
+        assert (finished.state, finished.leftovers) == ("succeeded", 2)
+        crashed = link.call("breed_and_crash", str(path) + "2")
+        assert link.finish_of(crashed).reason == "signal"
+        left = int(Path(str(path) + "2").read_text())
+        assert not procs.alive(left)

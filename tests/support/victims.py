@@ -320,3 +320,11 @@ async def aended() -> str:
 async def achild(size: int) -> int:
     child = await asyncio.create_subprocess_exec("head", "-c", str(size), "/dev/zero")
     return await child.wait()
+
+
+@task(name="breed_and_crash")
+def breed_and_crash(path: str) -> None:
+    child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    with open(path, "w") as file:
+        file.write(str(child.pid))
+    ctypes.string_at(0)
