@@ -23,7 +23,7 @@ class Retry(Exception):  # noqa: N818 - it says what shall happen
     def __init__(self, in_: float | timedelta | None = None) -> None:
         """Raises ValueError for a number that is no length of time."""
         self.in_: float | None = None if in_ is None else seconds_of(in_)
-        super().__init__("to be tried again" + ("" if self.in_ is None else f" in {self.in_:g} s"))
+        super().__init__("asked to be tried again" + ("" if self.in_ is None else f" in {self.in_:g} s"))
 
 
 class Snooze(Exception):  # noqa: N818 - it says what shall happen
@@ -32,7 +32,7 @@ class Snooze(Exception):  # noqa: N818 - it says what shall happen
     def __init__(self, seconds: float | timedelta) -> None:
         """Raises ValueError for a number that is no length of time."""
         self.seconds = seconds_of(seconds)
-        super().__init__(f"to be tried again in {self.seconds:g} s")
+        super().__init__(f"asked to be tried again in {self.seconds:g} s")
 
 
 class Cancel(Exception):  # noqa: N818 - it says what shall happen

@@ -22,7 +22,7 @@ from ..proto.anys import from_any, to_any
 from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.plain import SIZE_LIMIT, NotPlainError, plain
-from ..proto.values import AttemptState, EndReason, TaskState
+from ..proto.values import AttemptState, Condition, EndReason, TaskState
 from .context import Context, entered
 from .flow import Cancel, Cancelled, Retry, Snooze
 from .registry import Task, registered
@@ -233,9 +233,9 @@ def _returned(value: Any) -> Verdict:
     try:
         result = to_any(plain(value))
     except NotPlainError as error:
-        return Verdict(TaskState.FAILED, EndReason.BAD_RESULT, str(error))
+        return Verdict(TaskState.FAILED, EndReason.BAD_RESULT, f"what it returned cannot be sent: {error}")
     if result.ByteSize() > SIZE_LIMIT:
-        message = f"the result is {result.ByteSize()} bytes long, at most {SIZE_LIMIT} can be kept"
+        message = f"what it returned takes {result.ByteSize()} bytes; {SIZE_LIMIT} can be kept"
         return Verdict(TaskState.FAILED, EndReason.BAD_RESULT, message)
     return Verdict(TaskState.SUCCEEDED, result=result)
 
@@ -243,10 +243,10 @@ def _returned(value: Any) -> Verdict:
 def _raised(error: BaseException, task: Kept) -> Verdict:
     match error:
         case Snooze():
-            return _again(EndReason.SNOOZED, error.seconds, counts=False)
+            return _again(EndReason.SNOOZED, error, error.seconds, counts=False)
         case Retry() if len(task.attempts) < task.max_attempts:
             delay = _delay_us(task) / SECOND_US if error.in_ is None else error.in_
-            return _again(EndReason.RETRY, delay)
+            return _again(EndReason.RETRY, error, delay)
         case Retry():
             return Verdict(TaskState.FAILED, EndReason.RETRY, str(error))
         case Cancel():
@@ -254,17 +254,30 @@ def _raised(error: BaseException, task: Kept) -> Verdict:
         case Cancelled():
             return Verdict(TaskState.CANCELLED, EndReason.CANCELLED, str(error))
     traceback.print_exception(error)
-    message = " ".join("".join(traceback.format_exception_only(error)).split("\n")).strip()
     again_us = _delay_us(task) if len(task.attempts) < task.max_attempts else None
-    return Verdict(TaskState.FAILED, EndReason.RAISED, message, again_us=again_us)
+    return Verdict(TaskState.FAILED, EndReason.RAISED, _in_words(error), again_us=again_us)
 
 
-def _again(reason: EndReason, seconds: float, *, counts: bool = True) -> Verdict:
-    return Verdict(TaskState.FAILED, reason, again_us=round(seconds * SECOND_US), counts=counts)
+def _again(reason: EndReason, error: Exception, seconds: float, *, counts: bool = True) -> Verdict:
+    return Verdict(TaskState.FAILED, reason, str(error), again_us=round(seconds * SECOND_US), counts=counts)
 
 
 def _delay_us(task: Kept) -> int:
     return min(RETRY_DELAY_MOST_US, task.retry_delay_us << min(len(task.attempts) - 1, 40))
+
+
+def _in_words(error: BaseException) -> str:
+    """The error in one line, as executors say it: `ValueError: text`."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    text = " ".join(str(error).splitlines()[:1]).strip()
+    return f"{name}: {text}" if text else name
+
+
+def why_skipped(parent: Kept, condition: str) -> str:
+    """What people are told of a task that will never run, as a service says it."""
+    wish = "fail" if condition == Condition.FAIL else "succeed"
+    return f"it was to wait for task {parent.id} to {wish}, which {PAST[TaskState(parent.state)]}"
 
 
 def end_attempt(task: Kept, verdict: Verdict, now_us: int) -> None:

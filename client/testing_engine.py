@@ -208,9 +208,9 @@ class Engine:
             return
         parents = [(self._tasks[name], condition) for name, condition in task.parents]
         task.waits_for = sum(parent.state not in FINAL_TASK_STATES for parent, _ in parents)
-        broken = next((parent for parent, condition in parents if _failed(parent, condition)), None)
+        broken = next(((parent, condition) for parent, condition in parents if _failed(parent, condition)), None)
         if broken is not None:
-            message = f"it waited for {broken.id}, which {calls.PAST[TaskState(broken.state)]}"
+            message = calls.why_skipped(*broken)
             self._finish(task, Verdict(TaskState.SKIPPED, EndReason.DEPENDENCY, message))
         elif task.state in (TaskState.BLOCKED, TaskState.READY):
             task.state = TaskState.BLOCKED if task.waits_for else TaskState.READY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import tsched
 from support.wait import until
 from tsched import TaskFailed, chain, group, task
-from tsched.testing import service
+from tsched.testing import inline, service
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples" / "python"
 SAID = {
@@ -183,6 +184,92 @@ def test_nothing_is_left_of_a_service_of_a_test(tmp_path):
         processes = psutil.Process(served.pid).children(recursive=True)
     assert not served.folder.exists()
     assert not [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+# What a test without a service sees is what one with a service would.
+
+WAYS = """
+import sys
+from tsched import Cancel, Retry, Snooze, current, task
+
+class OwnError(Exception): pass
+
+@task(retries=1, retry_delay=0.05)
+def fails(): raise ValueError("no\\nway")
+
+@task
+async def fails_async(): raise OwnError("x")
+
+@task(retries=1)
+def again(): raise Retry(in_=0.05)
+
+@task(retries=1, retry_delay=0.05)
+def again_as_ever(): raise Retry
+
+@task
+def snoozes():
+    if current().attempt < 3: raise Snooze(0.05)
+    return [current().attempt, current().max_attempts]
+
+@task(retries=3)
+def gives_up(): raise Cancel("no such user")
+
+@task
+def cannot_be_sent(): return object()
+
+@task
+def too_large(): return b"x" * (5 << 20)
+
+@task
+def leaves(): sys.exit(3)
+
+@task(queue="io")
+def knows(): return [current().attempt, current().max_attempts, current().function, current().queue]
+
+@task
+def same(value): return value
+"""
+
+
+def ways(module):
+    """Everything that may become of calls, by a word for it."""
+    gave_up = module.gives_up.delay()
+    yield "gives_up", gave_up
+    names = "fails fails_async again again_as_ever snoozes cannot_be_sent too_large leaves knows"
+    yield from ((name, getattr(module, name).delay()) for name in names.split())
+    yield from zip(
+        ("first", "skipped", "skipped too"),
+        chain(module.gives_up.s(), *[module.same.s()] * 2).delay().parts,
+        strict=True,
+    )
+    yield "result of none", module.same.options(after=[(gave_up, "fail")]).delay(gave_up)
+    yield "results of some", module.same.options(after=[(gave_up, "any")]).delay([gave_up, module.same.s(1)])
+    yield "skipped as it went well", module.same.options(after=[(module.same.delay(1), "fail")]).delay(1)
+    yield "nothing gathered", chain(group(), module.same.s()).delay().parts[-1]
+    yield "values", module.same.delay({"a": [1, 2.5, None, b"x", True, "s", float("inf"), 2**63]})
+
+
+def told(handle):
+    """All that can be known of an ended task, but times."""
+    handle.wait(timeout=60)
+    info = handle.info()
+    try:
+        result = handle.result()
+    except TaskFailed as failed:
+        result = str(failed)
+    attempts = [(each.state, each.reason, each.message) for each in handle.attempts()]
+    return info.state, info.reason, info.message, info.max_attempts, attempts, result
+
+
+def test_what_becomes_of_calls_is_the_same_inline_as_in_a_service(tmp_path, monkeypatch):
+    (tmp_path / "ways_of_calls.py").write_text(WAYS)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("ways_of_calls")
+    with inline():
+        here = {name: told(handle) for name, handle in ways(module)}
+    with service(modules=["ways_of_calls"], path=tmp_path):
+        there = {name: told(handle) for name, handle in ways(module)}
+    assert here == there
 
 
 CONFTEST = 'pytest_plugins = ["tsched.testing"]\n'

@@ -355,5 +355,9 @@ def test_options_that_do_not_exist_or_contradict_each_other_are_refused():
         add.options(colour="red")
     with pytest.raises(TypeError, match="not by both"):
         add.options(delay=1, at=2)
+    with manual(), pytest.raises(ValueError, match='not a task and "ok", "fail" or "any"'):
+        add.options(after=[("7", "well")]).delay(1)
+    with manual(), pytest.raises(TypeError, match="can be after a handle"):
+        add.options(after=[7]).delay(1)
     with manual(), pytest.raises(TypeError, match="id names one task"):
         add.options(id="mine").map([(1,)])
