@@ -45,8 +45,10 @@ class StandStill:
         self._go_on()
 
     def end(self) -> None:
-        """The call has ended."""
+        """The call has ended, perhaps just before its host was stopped, which goes on then."""
         self._home.paused = False
+        if not self._home.dead:
+            self._pausing.wake()
         if self._timer:
             self._timer.cancel()
 

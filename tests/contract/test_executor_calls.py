@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -335,3 +336,47 @@ def test_a_host_that_is_killed_ends_its_call(link: FakeLink) -> None:
     os.kill(pid, signal.SIGKILL)
     finished = link.finish_of(attempt_id)
     assert (finished.state, finished.reason, finished.signal) == ("failed", "signal", signal.SIGKILL)
+
+
+def test_calls_that_are_stopped_or_recalled_at_any_moment_end_once_and_truthfully(link: FakeLink) -> None:
+    link.again = False
+    try:
+        ids = link.calls(*[("echo", number) for number in range(600)])
+        link.finish_of(ids[100], timeout_s=30)
+        for attempt_id in ids[101::3]:
+            stop(link, attempt_id, 10)
+        link.send(recalls=ids[102::3])
+        over = [link.of(attempt_id) for attempt_id in ids]
+        until(lambda: all(heard.finished or heard.returned for heard in over), timeout_s=30, what="all ended")
+    finally:
+        link.again = True
+    for number, heard in enumerate(over):
+        assert len(heard.finished) + heard.returned == 1
+        state = heard.finished[0].state if heard.finished else "returned"
+        allowed = {"succeeded"} if number < 101 else ("returned", "cancelled", "succeeded")
+        assert state in allowed, number
+        assert state != "cancelled" or heard.finished[0].reason == "cancelled"
+
+
+def test_calls_whose_hosts_are_killed_again_and_again_end_once_each(link: FakeLink, shared: Setup) -> None:
+    ids = link.calls(*[("echo", number) for number in range(1500)])
+    for place in range(100, 1400, 250):
+        link.finish_of(ids[place], timeout_s=30)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(link.finish_of(ids[place]).pid, signal.SIGKILL)
+    ends = [link.finish_of(attempt_id, timeout_s=30) for attempt_id in ids]
+    assert {(end.state, end.signal) for end in ends} <= {("succeeded", 0), ("failed", signal.SIGKILL)}
+    assert sum(end.state == "failed" for end in ends) <= 6
+    assert all(len(link.of(attempt_id).finished) == 1 for attempt_id in ids)
+    assert link.result_of(ids[-1]) == 1499
+
+
+def test_a_call_that_ends_while_it_is_being_stopped_leaves_a_host_that_works(link: FakeLink) -> None:
+    for seconds in (0.005, 0.01, 0.015, 0.02):
+        attempt_id = link.call("nap", seconds)
+        link.started(attempt_id)
+        link.send(pauses=[link_pb2.Pause(attempt_id=attempt_id, on=True)])
+        until(lambda at=attempt_id: link.of(at).paused or link.of(at).finished, what="it stands still or has ended")
+        link.send(pauses=[link_pb2.Pause(attempt_id=attempt_id, on=False)])
+        assert link.result_of(attempt_id) == "slept"
+    assert link.result_of(link.call("add", 1, 2)) == 3

@@ -123,3 +123,48 @@ def test_leaving_is_for_those_that_wait() -> None:
     desk.arrive(2, "q", 0)
     desk.start(1)
     assert [desk.leave(1), desk.leave(2), desk.leave(2), desk.leave(9)] == [False, True, False, False]
+
+
+def test_what_is_placed_with_a_host_still_counts_as_waiting() -> None:
+    desk = quick_desk(slots=2, run_s=0.0001)
+    wanted = desk.wanted
+    for attempt_id in (2, 3, 4):
+        desk.arrive(attempt_id, "q", 0)
+    assert list(desk.next_brisk()) == [3, 4]
+    desk.place(3)
+    assert desk.wanted == wanted - 3
+    assert not desk.leave(3)
+
+
+def test_what_a_host_did_not_come_to_waits_before_what_came_later() -> None:
+    desk = quick_desk(slots=1, run_s=0.0001)
+    for attempt_id in (2, 3, 4):
+        desk.arrive(attempt_id, "q", 0)
+    desk.place(2)
+    desk.place(3)
+    desk.end("q", 0.0001)
+    desk.come_to(2)
+    assert desk.running == 1
+    desk.stay(2, "q", 0)
+    desk.take_back([2, 3])
+    assert (list(desk.waiting), desk.running) == ([2, 3, 4], 0)
+
+
+def test_only_tasks_that_take_no_time_are_placed_ahead() -> None:
+    desk = quick_desk(slots=1)
+    desk.arrive(2, "q", 0)
+    assert not list(desk.next_brisk())
+
+
+def test_an_async_call_takes_no_slot_and_each_that_ends_is_asked_for_anew() -> None:
+    desk = Desk(1, most_shared=3)
+    assert (desk.grant_shared(), desk.grant_shared()) == (3, 0)
+    for _ in range(3):
+        desk.arrive_shared()
+    assert (desk.wanted, desk.wanted_shared) == (1, 0)
+    desk.end_shared()
+    assert desk.grant_shared() == 1
+    desk.attach()
+    assert desk.grant_shared() == 1
+    desk.draining = True
+    assert desk.wanted_shared == 0
