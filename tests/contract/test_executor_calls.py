@@ -374,9 +374,9 @@ def test_calls_whose_hosts_are_killed_again_and_again_end_once_each(link: FakeLi
 def test_a_call_that_ends_while_it_is_being_stopped_leaves_a_host_that_works(link: FakeLink) -> None:
     for seconds in (0.005, 0.01, 0.015, 0.02):
         attempt_id = link.call("nap", seconds)
-        link.started(attempt_id)
+        until(lambda at=attempt_id: link.of(at).started or link.of(at).finished, what="it runs, or has ended")
         link.send(pauses=[link_pb2.Pause(attempt_id=attempt_id, on=True)])
-        until(lambda at=attempt_id: link.of(at).paused or link.of(at).finished, what="it stands still or has ended")
+        until(lambda at=attempt_id: link.of(at).paused or link.of(at).finished, what="it stands still, or has ended")
         link.send(pauses=[link_pb2.Pause(attempt_id=attempt_id, on=False)])
         assert link.result_of(attempt_id) == "slept"
     assert link.result_of(link.call("add", 1, 2)) == 3
