@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..proto import api_pb2 as api
 from ..proto import presence
+from ..proto.errors import Refusal, RefusalReason
 from .connection import Connection
 from .errors import no_supervisor
 from .following import follow_logs, follow_wait
@@ -25,6 +26,8 @@ class Remote:
         """This process's. Made without a lock: one that another thread held during a fork would never be free again."""
         here = os.getpid()
         if here not in self._connections:
+            if self._connections:
+                check_forked()
             check_there(self.socket)
             made = Connection(self.socket)
             if self._connections.setdefault(here, made) is not made:
@@ -62,6 +65,14 @@ def check_there(socket: Path) -> None:
     """Raises Refusal NO_SUPERVISOR where nobody listens, nor is about to; a connection would take long to say so."""
     if not presence.accepts(socket) and presence.holder(presence.socket_lock(socket)) is None:
         raise no_supervisor(socket)
+
+
+def check_forked() -> None:
+    """Raises Refusal BAD_USAGE where a call of a forked process would never be answered."""
+    if os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "1").lower() in {"0", "false", "no"}:
+        message = "this process was forked from one that talks to tsched, and gRPC was told not to heed forks"
+        hint = "start it anew instead (multiprocessing: spawn), or unset GRPC_ENABLE_FORK_SUPPORT"
+        raise Refusal(RefusalReason.BAD_USAGE, message, hint)
 
 
 def _go_on(_id: str) -> None:

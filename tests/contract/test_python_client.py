@@ -382,23 +382,32 @@ def test_a_closed_client_connects_again(fake, client):
     assert client.submit("f").id == "2"
 
 
-def test_a_forked_process_uses_a_connection_of_its_own(fake):
-    fake.on["Submit"] = submitting()
-    program = """
+FORKING = """
 import os
-from tsched import Client
+from tsched import Client, TschedError
+
+def say(word):
+    os.write(1, f"{word}\\n".encode())  # whole, whoever else writes
+
 client = Client()
-print(client.submit("f").id, flush=True)
+say(client.submit("f").id)
 child = os.fork()
-print(client.submit("f").id, flush=True)
+try:
+    say(client.submit("f").id)
+except TschedError as error:
+    say(error.reason)
 if child:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
-    env = {name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"}  # as users have it
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert sorted(done.stdout.split()) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(("heeding", "said"), [("1", ["1", "2", "3"]), ("0", ["1", "2", "bad_usage"])])
+def test_a_forked_process_uses_a_connection_of_its_own_or_is_told_that_it_cannot(fake, heeding, said):
+    fake.on["Submit"] = submitting()
+    env = os.environ | {"GRPC_ENABLE_FORK_SUPPORT": heeding}
+    words = [sys.executable, "-c", FORKING]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=True, timeout=60)
+    assert sorted(done.stdout.split()) == said
 
 
 # Async code.
