@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..proto.errors import Refusal, RefusalReason
@@ -50,6 +51,20 @@ def among(db: Db, *, ids: Sequence[str]) -> dict[str, bytes]:
         except CorruptRecord:
             continue
     return found
+
+
+def first(db: Db, *, ids: Sequence[str], limit: int) -> list[bytes | None]:
+    """What the first of these tasks returned, each None where it returned nothing, until that is over so many bytes."""
+    found: dict[str, bytes] = {}
+    size = 0
+    for row in db.each("results_of", ids=json.dumps(ids)):
+        with suppress(CorruptRecord):
+            found[row["id"]] = plain = opened(db, row)
+            size += len(plain)
+        if size > limit:
+            ids = ids[: ids.index(row["id"]) + 1]
+            break
+    return [found.get(each) for each in ids]
 
 
 def wanted(db: Db, seq: int) -> tuple[bytes | None, ...]:

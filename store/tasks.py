@@ -12,6 +12,7 @@ from . import model, parents, rows
 from .again import retry
 from .children import settle, skip
 from .results import among as results_among
+from .results import first as first_results
 from .results import result
 from .retention import output_dropped, prune
 from .submission import submit
@@ -27,6 +28,7 @@ __all__ = [
     "counts",
     "delete",
     "final_among",
+    "first_results",
     "get",
     "hold",
     "list_page",

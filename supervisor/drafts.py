@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..proto import api_pb2, call_pb2, checks, link_pb2
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .entries import Entry
 
 DEFAULT_QUEUE = "default"
+NAMING = frozenset({"id", "key"})
+"""What a task says of itself that changes nothing of what is to be done."""
 DEFAULT_RETRY_DELAY_US = SECOND_US
 WHERE_CALLS_RUN = "/"
 """The folder of a call that names none."""
@@ -42,6 +45,8 @@ class Drafter:
         self._config = config
         self._catalogue = catalogue
         self._tasks = tasks
+        self._usual: model.Draft | None = None
+        """Of a task that says nothing of its own but its name."""
         self._waited_for = 0
         self._size = 0
 
@@ -49,11 +54,20 @@ class Drafter:
         """What to store for a submission. Raises Refusal naming the field that cannot be."""
         if spec.id:
             checks.check_id(spec.id)
+        if any(field.name not in NAMING for field, _ in spec.ListFields()):
+            return self._drafted(spec)
+        if self._usual is None:
+            self._usual = self._drafted(spec)
+            return self._usual
+        self._count(len(self._usual.payload), len(self._usual.dependencies))
+        return replace(self._usual, id=spec.id or None, key=spec.key or None)
+
+    def _drafted(self, spec: api_pb2.TaskSpec) -> model.Draft:
         asked = self._asked(spec)
         entry = self._entry(asked)
         due_at_us = due_of(asked, self._now_us)
         payload = self._payload(asked, spec).SerializeToString()
-        self._size = checks.check_submission_size(self._size + len(payload))
+        self._count(len(payload), len(asked.after))
         return model.Draft(
             id=spec.id or None,
             key=spec.key or None,
@@ -89,8 +103,12 @@ class Drafter:
             raise Refusal(RefusalReason.BAD_VALUE, "a function is not given anything on its standard input", hint)
         return checked_entry(asked.call, self._catalogue)
 
+    def _count(self, size: int, dependencies: int) -> None:
+        """Note one task more. Raises Refusal TOO_LARGE when all of them are too much."""
+        self._size = checks.check_submission_size(self._size + size)
+        self._waited_for = checks.check_dependency_count(self._waited_for + dependencies)
+
     def _dependencies(self, asked: api_pb2.TaskSpec) -> tuple[model.Dependency, ...]:
-        self._waited_for = checks.check_dependency_count(self._waited_for + len(asked.after))
         call = asked.call if asked.HasField("call") else None
         return dependencies(asked.after, call, tasks=self._tasks)
 

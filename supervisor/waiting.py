@@ -8,7 +8,6 @@ from functools import partial
 
 from ..proto import api_pb2
 from ..store import Store, model, tasks
-from ..store.db import Db
 from . import pages, views
 from .news import Bell, News
 
@@ -61,7 +60,8 @@ class Waiting:
     ) -> AsyncIterator[list[api_pb2.Task]]:
         """The same with their results. All at once would be hundreds of megabytes, where each is as large as may be."""
         while found:
-            results = await asyncio.wrap_future(self._store.read(partial(_results, ids=[row.id for row in found])))
+            query = partial(tasks.first_results, ids=[row.id for row in found], limit=RESULT_BYTES)
+            results = await asyncio.wrap_future(self._store.read(query))
             now, found = found[: len(results)], found[len(results) :]
             shown = [views.with_result(show(row), result) for row, result in zip(now, results, strict=True)]
             for batch in pages.batches(shown):
@@ -85,19 +85,6 @@ async def _shown(
 ) -> AsyncIterator[list[api_pb2.Task]]:
     for batch in pages.batches(show(row) for row in found):
         yield batch
-
-
-def _results(db: Db, *, ids: list[str]) -> list[bytes | None]:
-    """What the first of these tasks returned, until that is enough for one message."""
-    results: list[bytes | None] = []
-    size = 0
-    for task_id in ids:
-        result = tasks.results_among(db, ids=[task_id]).get(task_id)
-        results.append(result)
-        size += len(result or b"")
-        if size > RESULT_BYTES:
-            break
-    return results
 
 
 def _some(task_ids: list[str]) -> list[list[str]]:

@@ -135,7 +135,7 @@ ORDER BY given.id, d.position
 -- insert_result: what a function returned
 INSERT INTO results (task, attempt_id, sealed) VALUES (:task, :attempt_id, :sealed)
 
--- results_of: what functions returned
+-- results_of: what functions returned, in the order of the ids
 SELECT t.id, r.task, r.attempt_id, r.sealed
 FROM json_each(:ids) AS given CROSS JOIN tasks AS t ON t.id = given.value CROSS JOIN results AS r ON r.task = t.seq
 

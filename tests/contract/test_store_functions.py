@@ -290,3 +290,11 @@ def test_a_damaged_text_of_progress_says_so(keep: Keep, executor: str) -> None:
     keep.finish(executor, claimed)
     keep.delete(claimed.task_id)
     assert keep.sql("SELECT * FROM progress") == []
+
+
+def test_the_first_results_are_read_in_order_until_that_is_enough(keep: Keep, executor: str) -> None:
+    small, absent, large, last = (returned(keep, executor, result) for result in (b"1", None, b"2" * 100, b"3"))
+    ids = [last, small, "nobody", absent, large]
+    assert keep.ask(tasks.first_results, ids=ids, limit=1000) == [b"3", b"1", None, None, b"2" * 100]
+    assert keep.ask(tasks.first_results, ids=ids, limit=1) == [b"3", b"1"]
+    assert keep.ask(tasks.first_results, ids=ids, limit=0) == [b"3"]

@@ -195,3 +195,11 @@ def test_the_dependencies_of_a_request_are_limited_all_together():
     with pytest.raises(Refusal) as caught:
         drafting.draft(spec(after=after("p")))
     assert caught.value.reason == RefusalReason.TOO_LARGE
+
+
+def test_tasks_that_say_nothing_of_their_own_are_as_if_each_were_alone():
+    common = spec(name="all", priority=3)
+    names = [{}, {"key": "k"}, {"id": "mine"}, {"id": "other", "key": "l"}, {"name": "own"}, {"key": "m"}]
+    asked = [api_pb2.TaskSpec(**each) for each in names]
+    together = drafter(common)
+    assert [together.draft(each) for each in asked] == [drafter(common).draft(each) for each in asked]
