@@ -35,8 +35,8 @@ Plugins = list[views.PluginInfo]
 class Client:
     """A connection to one service; made when it is first needed. Every method may raise TschedError.
 
-    It may be used from any thread. A process that was forked makes a connection of its own, or raises where gRPC was told
-    not to heed forks (GRPC_ENABLE_FORK_SUPPORT=0); a fork beside calls that are under way is not safe: start such
+    It may be used from any thread. A process that was forked makes a connection of its own, or raises where gRPC was
+    told not to heed forks (GRPC_ENABLE_FORK_SUPPORT=0); a fork beside calls that are under way is not safe: start such
     processes anew ("spawn"). No service is started: where none answers, the error says how to start one (`tsched up
     -d`). As a context manager it closes.
     """
