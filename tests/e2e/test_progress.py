@@ -128,3 +128,34 @@ def test_one_task_is_waited_for_in_silence_and_a_pipe_gets_no_bar(lists):
     assert Screen(lists, "wait", one).ends(0) == f"{one} succeeded exit 0\r\n"
     done = lists.cli("run", "--each-line", "list", "--", "true", env={"TERM": "xterm"})
     assert (done.stdout, done.stderr) == (b"", b"")
+
+
+STEPS = """
+from pathlib import Path
+from time import sleep
+
+from tsched import current, task
+
+
+@task
+def work(go: str) -> int:
+    current().progress(30, "of the rows", total=200)
+    while not Path(go).exists():
+        sleep(0.02)
+    return 7
+"""
+
+
+def test_a_wait_for_a_function_shows_how_far_that_says_it_is(make_service, tmp_path):
+    (tmp_path / "steps.py").write_text(STEPS)
+    service = make_service(f'[library]\nfolder = "{tmp_path}"\n')
+    task = service.cli("call", "-d", "steps::work", str(service.base / "go")).word
+    screen = Screen(service, "wait", task)
+    screen.shows("15%")
+    screen.shows("30/200")
+    screen.shows("of the rows")
+    assert "15% of the rows" in service.cli("list").text
+    assert service.task(task)["progress"]["done"] == 30
+    (service.base / "go").touch()
+    assert f"{task} succeeded" in screen.ends(0)
+    assert service.cli("result", task).text == "7\n"
