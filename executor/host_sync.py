@@ -33,6 +33,8 @@ from .throttle import Throttle
 from .upward import DESCRIPTORS_BYTES, Port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .found import Function
 
 HOME = "/"
@@ -48,7 +50,8 @@ _KIB = 1024
 class Surroundings:
     """What a call may change of its process, and the next one finds as it was."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_term: Callable[..., None]) -> None:
+        self._on_term = on_term
         self._kept = [_aside(fd) for fd in range(3)]
         self._waiting = array.array("i", [0])
         self.outputs = (sys.stdout, sys.stderr)
@@ -56,8 +59,14 @@ class Surroundings:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         os.chdir(HOME)
         os.umask(UMASK)
+        self.settle()
+
+    def settle(self) -> None:
+        """The code is loaded: what it has set up is as it should be. Asking a call to end stays ours."""
+        signal.signal(signal.SIGTERM, self._on_term)
         self._handlers = _handlers()
-        self.threads = _thread._count()  # noqa: SLF001 - threading.enumerate costs ten times as much
+        self._known = set(threading.enumerate())
+        self._threads = _thread._count()  # noqa: SLF001 - threading.enumerate costs ten times as much
 
     def flush(self) -> None:
         """Let everything that was printed reach its descriptor."""
@@ -86,9 +95,9 @@ class Surroundings:
 
     def _threads_left(self) -> bool:
         """Whether threads go on that the next call should not have beside it. Daemons of libraries may."""
-        if _thread._count() <= self.threads:  # noqa: SLF001 - see above
+        if _thread._count() <= self._threads:  # noqa: SLF001 - see above
             return False
-        return any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+        return any(not thread.daemon for thread in threading.enumerate() if thread not in self._known)
 
 
 class SyncHost:
@@ -105,8 +114,8 @@ class SyncHost:
         self._stopped = False
         self._peak_kib = 0
         self._spent_s = 0.0
-        signal.signal(signal.SIGTERM, self._asked_to_end)
-        self._surroundings = Surroundings()
+        self._settled = False
+        self._surroundings = Surroundings(self._asked_to_end)
         self._usage()
 
     def serve(self) -> None:
@@ -152,7 +161,7 @@ class SyncHost:
             context = context_of(call, began_at_us, self._throttle.report, lambda: self._stopped)
             try:
                 self._inside = True
-                function = self._code.find(call.function)
+                function = self._find(call.function)
                 self._inside = not function.native  # that one asks: what is raised while C calls back would be lost
                 with entered(context):
                     value = _called(function, call)
@@ -164,6 +173,13 @@ class SyncHost:
             self._inside = False
             outcome = raised(error)
         return outcome
+
+    def _find(self, name: str) -> Function:
+        function = self._code.find(name)
+        if not self._settled:
+            self._settled = True
+            self._surroundings.settle()
+        return function
 
     def _leave_if_forked(self) -> None:
         """A child that the function forked, and let come back here, has no business here."""
