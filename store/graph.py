@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from . import model, rows
@@ -38,8 +38,14 @@ def connected(db: Db, *, ids: Sequence[str], limit: int) -> model.Graph:
 
 
 def _in_order(seqs: Sequence[int], waits: Sequence[sqlite3.Row]) -> list[int]:
-    """Parents before their children, else as they were submitted."""
+    """Parents before their children, else as they were submitted.
+
+    Where a task that ended early still names one that came to wait for it later, there is no such order.
+    """
     order: TopologicalSorter[int] = TopologicalSorter(dict.fromkeys(sorted(seqs), ()))
     for row in waits:
         order.add(row["task"], row["parent"])
-    return list(order.static_order())
+    try:
+        return list(order.static_order())
+    except CycleError:
+        return sorted(seqs)

@@ -109,11 +109,12 @@ WHERE d.parent = :seq AND c.finished_at_us IS NULL LIMIT 1
 WITH RECURSIVE below (seq) AS (
     SELECT :seq
     UNION
-    SELECT d.task FROM below CROSS JOIN dependencies AS d ON d.parent = below.seq WHERE d.met IS NULL
+    SELECT d.task FROM below CROSS JOIN dependencies AS d ON d.parent = below.seq CROSS JOIN tasks AS c ON c.seq = d.task
+    WHERE d.met IS NULL AND c.finished_at_us IS NULL
 )
 SELECT d.parent, d.task, c.id AS child
 FROM below CROSS JOIN dependencies AS d ON d.parent = below.seq CROSS JOIN tasks AS c ON c.seq = d.task
-WHERE d.met IS NULL
+WHERE d.met IS NULL AND c.finished_at_us IS NULL
 
 -- connected: what hangs together with tasks, the nearest first
 WITH RECURSIVE reached (seq) AS (

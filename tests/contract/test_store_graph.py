@@ -72,6 +72,14 @@ def test_what_is_met_and_what_is_gone_show(keep: Keep) -> None:
     assert ([task.id for task in shown(keep, child).tasks], shown(keep, child).edges) == ([child], [])
 
 
+def test_a_task_that_ended_early_may_name_one_that_waits_for_it_now(keep: Keep) -> None:
+    keep.submit(keep.draft(id="a"), keep.draft(id="b", dependencies=after("a")))
+    keep.do(tasks.cancel, id="b", now_us=keep.clock.us)
+    patch = model.Patch(dependencies=after("b", condition="any"))
+    assert keep.do(tasks.modify, id="a", patch=patch, now_us=keep.clock.us).state == "ready"
+    assert {(edge.parent, edge.child) for edge in shown(keep, "a").edges} == {("a", "b"), ("b", "a")}
+
+
 def test_more_than_is_asked_for_is_cut_off_far_from_the_start(keep: Keep) -> None:
     keep.submit(*chain(20, keep))
     cut = shown(keep, "10", limit=5)
