@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -25,63 +25,17 @@ from . import log, remembered, sources
 from .background import Background
 from .config import Config
 from .entries import PLUGIN_KINDS, Entry, Origin, entries_of
+from .held import FAILED, LOADED, UNLOADED, Held, Key, index_of, pending, restored, to_keep
 from .inspection import Description, InspectionError, Inspector, Keeper
 from .places import Paths
-from .remembered import Kept, KeptSource
+from .remembered import Kept
 from .sources import Found
 
 T = TypeVar("T")
 
-LOADED, UNLOADED, FAILED = "loaded", "unloaded", "failed"
 GENERATION_US = 1000
 SETTLE_S = 60.0
 SHOWN_WRONG = 5
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """One source as it is now."""
-
-    origin: Origin
-    state: str
-    message: str = ""
-    """Why it failed, or what is wrong with its newest code."""
-    unsafe: bool = False
-    generation: int = 0
-    loaded_at_us: int | None = None
-    functions: tuple[Any, ...] = ()
-    """As its inspection told them."""
-    entries: tuple[Entry, ...] = ()
-
-    @property
-    def key(self) -> Key:
-        """Tells sources apart, also those that claim the same name."""
-        return (self.origin.name, self.origin.path)
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """Every function by its name; and of the names that a source has in vain, who has them."""
-
-    entries: Mapping[str, Entry] = field(default_factory=dict)
-    aliases: Mapping[str, Entry] = field(default_factory=dict)
-    taken: Mapping[Key, list[str]] = field(default_factory=dict)
-
-
-def index_of(held: Iterable[Held]) -> Index:
-    """Who has which name: the first source that has it. Pure."""
-    entries: dict[str, Entry] = {}
-    aliases: dict[str, Entry] = {}
-    taken: dict[Key, list[str]] = {}
-    for each in held:
-        for entry in each.entries:
-            if (first := entries.setdefault(entry.name, entry)) is not entry:
-                taken.setdefault(each.key, []).append(f"{entry.name} is of {first.source} already")
-                continue
-            if entry.alias:
-                aliases.setdefault(entry.alias, entry)
-    return Index(entries, aliases, taken)
 
 
 class Catalogue:
@@ -111,10 +65,10 @@ class Catalogue:
         self._looks: set[asyncio.Task[Any]] = set()
         self._closed = False
         # Where nothing is kept the clock says what is more than before: no source is loaded so often.
-        kept = remembered.read(paths.state_dir) or Kept(last_generation=clock.now_us() // GENERATION_US)
-        self._last_generation = kept.last_generation
-        self._unloaded = set(kept.unloaded)
-        self._held: dict[Key, Held] = {each.key: each for each in map(_restored, kept.sources)}
+        former = remembered.read(paths.state_dir) or Kept(last_generation=clock.now_us() // GENERATION_US)
+        self._last_generation = former.last_generation
+        self._unloaded = set(former.unloaded)
+        self._held: dict[Key, Held] = {each.key: each for each in map(restored, former.sources)}
         self._index = index_of(self._held.values())
 
     # What there is.
@@ -248,7 +202,7 @@ class Catalogue:
         known = {(each.origin.name, each.origin.path): each.origin for each in found}
         # What is gone, or is something else now, counts no more.
         kept = {key: each for key, each in self._held.items() if known.get(key) == each.origin}
-        self._arrange(order, {**{each.key: each for each in map(_pending, found)}, **kept})
+        self._arrange(order, {**{each.key: each for each in map(pending, found)}, **kept})
 
         async def look(each: Found) -> None:
             held = await self._looked_at(each)
@@ -334,7 +288,7 @@ class Catalogue:
         kept = Kept(
             last_generation=self._last_generation,
             unloaded=frozenset(self._unloaded),
-            sources=tuple(_kept(each) for each in self._held.values() if each.state == LOADED),
+            sources=tuple(to_keep(each) for each in self._held.values() if each.state == LOADED),
         )
         try:
             await asyncio.to_thread(remembered.write, self._state_dir, kept)
@@ -397,31 +351,6 @@ class Catalogue:
 
 _MEND = "mend it, then: tsched plugins reload"
 _STAYS = "its newest code"
-
-
-def _pending(found: Found) -> Held:
-    return Held(origin=found.origin, state=FAILED, message=found.wrong or "it is still being looked at")
-
-
-def _restored(kept: KeptSource) -> Held:
-    entries, _ = entries_of(kept.origin, kept.generation, kept.functions)
-    return Held(
-        origin=kept.origin,
-        state=LOADED,
-        generation=kept.generation,
-        loaded_at_us=kept.loaded_at_us,
-        functions=kept.functions,
-        entries=tuple(entries),
-    )
-
-
-def _kept(held: Held) -> KeptSource:
-    return KeptSource(
-        origin=held.origin,
-        generation=held.generation,
-        loaded_at_us=held.loaded_at_us or 0,
-        functions=held.functions,
-    )
 
 
 async def _all_or_cancelled(works: Iterable[Any]) -> None:

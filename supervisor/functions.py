@@ -7,8 +7,9 @@ from typing import Any
 from ..proto import api_pb2, api_pb2_grpc
 from ..proto.errors import Refusal, RefusalReason
 from ..store import model
-from .catalogue import FAILED, Catalogue, Held
+from .catalogue import Catalogue
 from .entries import Entry
+from .held import FAILED, Held
 from .refusals import answered
 from .sources import library_trouble
 

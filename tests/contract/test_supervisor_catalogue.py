@@ -11,7 +11,7 @@ from support.keeper import catalogue
 from tsched.proto import anys, call_pb2
 from tsched.proto.errors import Refusal, RefusalReason
 from tsched.supervisor import remembered
-from tsched.supervisor.catalogue import FAILED, LOADED, UNLOADED
+from tsched.supervisor.held import FAILED, LOADED, UNLOADED
 
 
 def code(*names, extra=""):
