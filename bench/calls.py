@@ -4,8 +4,8 @@
 
 The same number of calls of a function that does nothing, from before the first submission until the last result is
 here: tsched's client (Submit a thousand at a time, one Wait with results), huey (SqliteHuey as it comes, its consumer
-with processes and with threads) and FlexiQ (as it comes, its workers in threads and in processes), in turn. Peers that
-are not here are left out: pip install 'tsched[bench]'. Then, on an idle system and one after the other: submit, run,
+with processes and with threads) and FlexiQ (as it comes, with processes: with threads it makes some seventy calls a
+second), in turn. Peers that are not here are left out: pip install 'tsched[bench]'. Then, on an idle system and one after the other: submit, run,
 result, by one Run each, and by the predecessor's SubmitTask.
 """
 
@@ -42,8 +42,7 @@ OURS = "tsched, client"
 PEERS = {
     "huey, processes": ("huey", partial(peers.huey, "process")),
     "huey, threads": ("huey", partial(peers.huey, "thread")),
-    "FlexiQ, threads": ("flexiq", partial(peers.flexiq, "thread")),
-    "FlexiQ, processes": ("flexiq", partial(peers.flexiq, "prefork")),
+    "FlexiQ, processes": ("flexiq", peers.flexiq),
 }
 
 

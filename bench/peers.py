@@ -71,9 +71,9 @@ def huey(kind: str) -> Iterator[Calls]:
 
 
 @contextmanager
-def flexiq(pool: str) -> Iterator[Calls]:
-    """Its worker, with a pool of threads (`thread`) or of processes (`prefork`)."""
-    words = ["-m", "flexiq.cli", "worker", "--app", "peer:queue", "--pool", pool]
+def flexiq() -> Iterator[Calls]:
+    """Its worker, with a pool of processes."""
+    words = ["-m", "flexiq.cli", "worker", "--app", "peer:queue", "--pool", "prefork"]
     with _worker(FLEXIQ, words) as peer:
 
         def calls(count: int) -> None:
