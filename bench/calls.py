@@ -5,8 +5,8 @@
 The same number of calls of a function that does nothing, from before the first submission until the last result is
 here: tsched's client (Submit a thousand at a time, one Wait with results), huey (SqliteHuey as it comes, its consumer
 with processes and with threads) and FlexiQ (as it comes, with processes: with threads it makes some seventy calls a
-second), in turn. Peers that are not here are left out: pip install 'tsched[bench]'. Then, on an idle system and one after the other: submit, run,
-result, by one Run each, and by the predecessor's SubmitTask.
+second), in turn. Peers that are not here are left out: pip install 'tsched[bench]'. Then, on an idle system and one
+after the other: submit, run, result, by one Run each, and by the predecessor's SubmitTask.
 """
 
 from __future__ import annotations
