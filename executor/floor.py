@@ -298,7 +298,7 @@ class Floor:
             attempt.hear(report)
         if runner.attempt is None:
             self.fill()
-        if not self.desk.running and not self.desk.waiting:
+        if not (self.desk.running or self.desk.waiting or self.desk.placed):
             self.outbox.hurry()
 
     def _host_reported(self, home: Host, report: Message) -> None:

@@ -80,6 +80,8 @@ class Desk:
     """Those that a host has already, and has not come to."""
     lanes: dict[str, Lane] = field(default_factory=dict)
 
+    last_queue: str = ""
+    """Whose task was the last to end."""
     most_shared: int = 0
     shared: int = 0
     shared_granted: int = 0
@@ -174,6 +176,7 @@ class Desk:
     def end(self, queue: str, run_s: float | None) -> None:
         """A slot is free again; `run_s` is unknown when the task did not run to an end of its own."""
         self.running -= 1
+        self.last_queue = queue
         lane = self._lane(queue)
         lane.present -= 1
         if run_s is not None:
@@ -210,7 +213,13 @@ class Desk:
     @property
     def _ahead(self) -> int:
         present = [lane.ahead for lane in self.lanes.values() if lane.present]
-        return self.slots * min(present, default=0)
+        return self.slots * min(present, default=self._brisk_before)
+
+    @property
+    def _brisk_before(self) -> int:
+        """How many to hold ahead where nothing is left: what takes no time has gone before the next message is out."""
+        last = self.lanes.get(self.last_queue)
+        return MOST_BRISK if last and last.ahead == MOST_BRISK else 0
 
     def _lane(self, queue: str) -> Lane:
         if queue not in self.lanes:

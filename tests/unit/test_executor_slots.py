@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tsched.executor.slots import MOST_AHEAD, PATIENCE_S, Desk
+from tsched.executor.slots import MOST_AHEAD, MOST_BRISK, PATIENCE_S, Desk
 
 
 def quick_desk(slots: int = 2, run_s: float = 0.002) -> Desk:
@@ -168,3 +168,12 @@ def test_an_async_call_takes_no_slot_and_each_that_ends_is_asked_for_anew() -> N
     assert desk.grant_shared() == 1
     desk.draining = True
     assert desk.wanted_shared == 0
+
+
+def test_what_takes_no_time_is_asked_for_many_at_a_time_also_when_nothing_is_left() -> None:
+    desk = quick_desk(slots=2, run_s=0.0001)
+    desk.end("q", 0.0001)
+    assert desk.wanted == 2 + 2 * MOST_BRISK
+    slower = quick_desk(slots=2)
+    slower.end("q", 0.002)
+    assert slower.wanted == 2
