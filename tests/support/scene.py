@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from support.keep import START_US, draft
-from tsched.store import claims, executors, opening, sql, tasks
+from tsched.store import claims, executors, model, opening, sql, tasks
 from tsched.store.cipher import PlainCipher
 from tsched.store.db import Db
 from tsched.store.migrate import TSCHED, Schema
@@ -29,7 +29,7 @@ class Scene:
             self.db.connection.execute("COMMIT")
 
     def register(self, name: str) -> None:
-        row = claims.model.ExecutorRow(
+        row = model.ExecutorRow(
             id=name, secret_hash=b"", pid=1, start_ticks=1, boot_id="", version="", started_at_us=1, state="present"
         )
         self.steps(executors.register, row=row)
