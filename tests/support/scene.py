@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from support.keep import START_US, draft
-from tsched.store import claims, executors, model, opening, sql, tasks
+from tsched.store import executors, model, opening, sql, tasks
 from tsched.store.cipher import PlainCipher
 from tsched.store.db import Db
 from tsched.store.migrate import TSCHED, Schema
