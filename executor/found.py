@@ -103,7 +103,7 @@ def said(error: BaseException) -> str:
     """An error in one line, as Python says it last, with the place in the code that it comes from."""
     try:
         text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - its __str__ is somebody's code as well
+    except BaseException:  # noqa: BLE001 - its __str__ is somebody's code as well
         text = "(it cannot say what it is)"
     line = shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__, MESSAGE_LIMIT)
     place = "" if isinstance(error, SyntaxError) else _place(error.__traceback__)

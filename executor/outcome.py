@@ -8,12 +8,14 @@ import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..client.flow import Cancel, Cancelled, Retry, Snooze
-from ..proto.plain import NotPlainError, plain, to_json
+from ..proto.plain import SIZE_LIMIT, NotPlainError, plain, to_json
 from ..proto.values import EndReason
 from .found import NativeError, SourceError, shortened
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from ..proto.plain import Plain
 
 RETURNED = "returned"
 CANCEL = "cancel"
@@ -37,7 +39,11 @@ def returned(value: object) -> Outcome:
     if value is None:
         return _NONE
     try:
-        return Outcome(RETURNED, to_json(plain(value)))
+        result = plain(value)
+        if (size := _least_bytes(result)) > SIZE_LIMIT:  # no frame holds any size
+            text = f"what it returned takes at least {size} bytes; {SIZE_LIMIT} can be kept"
+            return Outcome(EndReason.BAD_RESULT, None, text)
+        return Outcome(RETURNED, to_json(result))
     except NotPlainError as error:
         return Outcome(EndReason.BAD_RESULT, None, f"what it returned cannot be sent: {_cut(str(error))}")
     except RecursionError:
@@ -47,6 +53,19 @@ def returned(value: object) -> Outcome:
 
 
 _NONE = Outcome(RETURNED)
+_NESTED_BYTES = 2
+"""What a value inside of another takes at least: none does."""
+
+
+def _least_bytes(value: Plain) -> int:
+    """What a value takes on the wire at least; quicker to tell than what it takes."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, list):
+        return _NESTED_BYTES * len(value) + sum(_least_bytes(each) for each in value if each is not None)
+    if isinstance(value, dict):
+        return sum(_NESTED_BYTES + len(key) + _least_bytes(each) for key, each in value.items())
+    return 0
 
 
 def raised(error: BaseException) -> Outcome:  # noqa: PLR0911 - one line for each kind
@@ -77,7 +96,7 @@ def in_words(error: BaseException) -> str:
     name = kind.__qualname__ if known else f"{kind.__module__}.{kind.__qualname__}"
     try:
         text = " ".join(str(error).splitlines()[:1]).strip()
-    except Exception:  # noqa: BLE001 - its __str__ is the function's own code
+    except BaseException:  # noqa: BLE001 - its __str__ is the function's own code
         text = "(it cannot say what it is)"
     return _cut(f"{name}: {text}" if text else name)
 
@@ -85,7 +104,7 @@ def in_words(error: BaseException) -> str:
 def show(error: BaseException) -> None:
     """Print the traceback, from where the function's own code begins."""
     own = _without_ours(error.__traceback__)
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(BaseException):
         traceback.print_exception(type(error), error, own, file=sys.stderr)
 
 

@@ -15,6 +15,7 @@ from tsched.executor.host_messages import Call, Ended, Progress, Wrote
 from tsched.executor.outcome import NoFunctionError, Outcome, in_words, raised, returned
 from tsched.executor.sanity import sane
 from tsched.executor.stop import Fall
+from tsched.proto.plain import SIZE_LIMIT
 
 ENDED = Ended(1, "returned", 3, "", 4, 5, 6, 7, 0.1, None, 0, stopped=False, writes=False, tired=False)
 
@@ -26,6 +27,13 @@ class OddError(Exception):
         raise RuntimeError("no text")
 
 
+class LeavingError(Exception):
+    """One whose text leaves."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -35,6 +43,7 @@ class OddError(Exception):
         (SystemExit(3), "SystemExit: 3"),
         (ValueError("first\nsecond"), "ValueError: first"),
         (OddError(), f"{OddError.__module__}.OddError: (it cannot say what it is)"),
+        (LeavingError(), f"{LeavingError.__module__}.LeavingError: (it cannot say what it is)"),
         (ValueError("\ud800"), "ValueError: ?"),
         (ValueError("x" * 5000), f"ValueError: {'x' * 985}..."),
     ],
@@ -61,6 +70,9 @@ def test_some_errors_say_how_it_goes_on(error: BaseException, outcome: Outcome) 
 
 def test_a_result_is_made_ready_to_be_sent() -> None:
     assert returned((1, b"\0", math.nan)) == Outcome("returned", [1, {"@bytes": "AA=="}, {"@float": "nan"}])
+    assert returned({"a": [None, b"x" * SIZE_LIMIT]}) == Outcome(
+        "bad_result", None, "what it returned takes at least 4194311 bytes; 4194304 can be kept"
+    )
     assert returned(object()) == Outcome("bad_result", None, "what it returned cannot be sent: a object cannot be sent")
 
 
