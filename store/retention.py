@@ -56,9 +56,7 @@ def output_dropped(db: Db, *, attempt_ids: Sequence[int]) -> None:
 def _doomed(db: Db, finished_before_us: int, keep: int, limit: int) -> list[int]:
     excess = _finished_count(db) - keep
     oldest = db.all("oldest_finished", limit=limit)
-    return [
-        row["seq"] for place, row in enumerate(oldest) if place < excess or row["finished_at_us"] < finished_before_us
-    ]
+    return [row["seq"] for row in oldest if row["place"] < excess or row["finished_at_us"] < finished_before_us]
 
 
 def _finished_count(db: Db) -> int:

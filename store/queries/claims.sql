@@ -172,10 +172,11 @@ UPDATE tasks SET state = 'retrying', due_at_us = told.due_at_us, changed_at_us =
     max_attempts = max_attempts + told.more
 FROM told WHERE tasks.seq = told.seq AND +tasks.state = 'running' AND +tasks.attempt_id = told.attempt_id
 
--- stop_unfinished_task: it was to be ended on request; its attempt was lost, or asked to be tried again
+-- stop_unfinished_task: it was to be ended on request; its attempt was lost, or asked to be tried again (as in retry_task)
 -- from: running
 -- to: cancelled
-UPDATE tasks SET state = 'cancelled', finished_at_us = :now_us, attempt_id = NULL, reason = 'cancelled'
+UPDATE tasks SET state = 'cancelled', finished_at_us = :now_us, attempt_id = NULL, reason = 'cancelled',
+    max_attempts = max_attempts + :more
 WHERE seq = :seq AND state = 'running' AND attempt_id = :attempt_id
 
 -- requeue_task: its attempt was lost; it is due again from now

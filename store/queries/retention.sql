@@ -1,12 +1,16 @@
 -- Retention: what is finished long enough goes, in small batches.
 
--- oldest_finished: the first candidates; what one that has not ended waits for, or takes the result of, is none
-SELECT seq, finished_at_us FROM tasks INDEXED BY tasks_finished
-WHERE finished_at_us IS NOT NULL AND NOT EXISTS (
+-- oldest_finished: the first candidates, and how many finished before each; what one that has not ended waits for, or
+-- takes the result of, is none
+SELECT seq, finished_at_us, place FROM (
+    SELECT seq, finished_at_us, row_number() OVER (ORDER BY finished_at_us, seq) - 1 AS place
+    FROM tasks INDEXED BY tasks_finished WHERE finished_at_us IS NOT NULL
+) AS finished
+WHERE NOT EXISTS (
     SELECT 1 FROM dependencies AS d CROSS JOIN tasks AS c ON c.seq = d.task
-    WHERE d.parent = tasks.seq AND c.finished_at_us IS NULL
+    WHERE d.parent = finished.seq AND c.finished_at_us IS NULL
 )
-ORDER BY finished_at_us, seq LIMIT :limit
+LIMIT :limit
 
 -- attempt_ids_of_tasks: whose output goes with the tasks
 SELECT id FROM attempts WHERE task IN (SELECT value FROM json_each(:seqs)) ORDER BY id

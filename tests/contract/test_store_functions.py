@@ -233,6 +233,14 @@ def test_a_task_that_is_to_be_cancelled_is_not_tried_again(keep: Keep, executor:
         assert (keep.get(claimed.task_id).state, keep.get(claimed.task_id).reason) == (state, reason)
 
 
+def test_what_was_cancelled_while_it_snoozed_can_be_run_again(keep: Keep, executor: str) -> None:
+    claimed = keep.running(executor, max_attempts=1)
+    keep.do(tasks.cancel, id=claimed.task_id, now_us=keep.clock.us)
+    keep.finish(executor, claimed, "failed", reason="snoozed", snoozed=True, again_in_us=5)
+    made = keep.do(tasks.retry, id=claimed.task_id, key=None, now_us=keep.clock.us)
+    assert keep.get(made.id).max_attempts == 1
+
+
 @pytest.mark.parametrize(("on_lost", "state"), [("fail", "failed"), ("retry", "ready")])
 def test_a_lost_attempt_is_no_failed_one(keep: Keep, executor: str, on_lost: str, state: str) -> None:
     keep.running(executor, max_attempts=5 if on_lost == "fail" else 1, on_lost=on_lost)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 FEW, MANY, VERY_MANY = 1_000, 100_000, 1_000_000
 BATCH = 32
-# What a recursion has found is gone through once.
-FOUND = ("SCAN doomed", "SCAN below")
+# What a recursion has found is gone through once; what is counted, as far as it is taken.
+FOUND = ("SCAN doomed", "SCAN below", "SCAN finished", "SCAN (subquery-4)")
 # statement -> the index it must walk
 PLANS = {
     "first_ready": "SEARCH t USING INDEX tasks_ready (shared=? AND queue=?)",
@@ -43,7 +43,7 @@ PLANS = {
     "claim_attempts": "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)",
     "promote_due": "SEARCH tasks USING INDEX tasks_future (due_at_us<?)",
     "next_due": "SCAN tasks USING INDEX tasks_future",
-    "oldest_finished": "SEARCH tasks USING INDEX tasks_finished (finished_at_us>?)",
+    "oldest_finished": "SEARCH tasks USING COVERING INDEX tasks_finished (finished_at_us>?)",
     "page_of_all": "SEARCH tasks USING INTEGER PRIMARY KEY (rowid<?)",
     "page_of_queue": "SEARCH tasks USING INDEX tasks_by_queue (queue=? AND rowid<?)",
     "page_of_state": "SEARCH tasks USING INDEX tasks_by_state (state=? AND rowid<?)",

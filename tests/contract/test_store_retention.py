@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.keep import Keep, chunk, kept
+from support.keep import Keep, after, chunk, kept
 from tsched.store import executors, output, tasks
 from tsched.supervisor import config
 from tsched.supervisor.final_answers import FinalAnswers
@@ -57,6 +57,14 @@ def test_what_finished_before_an_instant_goes(keep: Keep, executor: str) -> None
 def test_what_is_beyond_the_number_to_keep_goes_oldest_first(keep: Keep, executor: str) -> None:
     attempts = finish(keep, executor, 5)
     assert prune(keep, keeping=2) == attempts[:3]
+    assert prune(keep, keeping=2) == []
+
+
+def test_the_newest_stay_also_where_older_ones_are_needed(keep: Keep, executor: str) -> None:
+    finish(keep, executor, 3)
+    keep.submit(keep.draft(hold=True, dependencies=after("1", "2", "3")))
+    attempts = finish(keep, executor, 3)
+    assert prune(keep, keeping=2) == attempts[:1]
     assert prune(keep, keeping=2) == []
 
 
