@@ -180,13 +180,13 @@ def decorated(number: UserId) -> None:
         (decorated, ["number"]),
         (len, ["obj"]),
     ],
-    ids=repr,
+    ids=["lambda", "partial", "bound", "plain", "static", "of a class", "callable", "decorated", "built in"],
 )
 def test_the_parameters_of_all_that_can_be_called_are_found(function: Any, names: list[str]) -> None:
     assert [each["name"] for each in params_of(function)] == names
 
 
-@pytest.mark.parametrize("function", [decorated, Machine()], ids=repr)
+@pytest.mark.parametrize("function", [decorated, Machine()], ids=["function", "object"])
 def test_the_strings_of_a_wrapped_function_are_looked_up_where_it_was_written(function: Any) -> None:
     assert [each["type"] for each in params_of(function)] == ["int"]
 
