@@ -43,7 +43,7 @@ PLANS = {
     "claim_attempts": "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)",
     "promote_due": "SEARCH tasks USING INDEX tasks_future (due_at_us<?)",
     "next_due": "SCAN tasks USING INDEX tasks_future",
-    "oldest_finished": "SEARCH tasks USING COVERING INDEX tasks_finished (finished_at_us>?)",
+    "oldest_finished": "SEARCH tasks USING INDEX tasks_finished (finished_at_us>?)",
     "page_of_all": "SEARCH tasks USING INTEGER PRIMARY KEY (rowid<?)",
     "page_of_queue": "SEARCH tasks USING INDEX tasks_by_queue (queue=? AND rowid<?)",
     "page_of_state": "SEARCH tasks USING INDEX tasks_by_state (state=? AND rowid<?)",
