@@ -44,6 +44,7 @@ __all__ = [
     "results_among",
     "retry",
     "running_among",
+    "state_and_attempts",
     "submit",
 ]
 
@@ -78,6 +79,12 @@ def parents_of(db: Db, *, id: str) -> list[model.ParentRow]:  # noqa: A002
     """What a task waits for, or waited for, in the order it was asked for. Raises Refusal NO_SUCH_TASK."""
     seq, _ = rows.seq_and_state(db, id)
     return parents.of(db, seq=seq)
+
+
+def state_and_attempts(db: Db, *, id: str) -> tuple[TaskState, list[model.AttemptRow]]:  # noqa: A002
+    """Where a task is, and every try of it, at one moment. Raises Refusal NO_SUCH_TASK."""
+    seq, state = rows.seq_and_state(db, id)
+    return TaskState(state), rows.attempts(db, seq)
 
 
 def final_among(db: Db, *, ids: Sequence[str], with_payload: bool) -> list[model.TaskRow]:

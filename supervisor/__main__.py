@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -33,6 +34,8 @@ from .reload import Handover
 from .service import Service
 
 PR_SET_CHILD_SUBREAPER = 36
+GARBAGE = 20_000
+"""So many new objects are looked through for garbage at a time: most of ours go without."""
 CLOSE_S = 5.0
 """Longest wait for the store before this process begins anew; what it has answered is durable without it."""
 FIRST_LOG = "supervisor.log"
@@ -146,6 +149,8 @@ async def _live(world: World, options: argparse.Namespace, handover: Handover, l
 async def _run(world: World, options: argparse.Namespace, handover: Handover, lines: log.Lines) -> Service:
     """Run the service until it has stopped, or leaves to the next program."""
     _become_subreaper()
+    gc.freeze()  # what was imported stays, and need not be looked through again and again
+    gc.set_threshold(GARBAGE)
     service = Service(world)
     _take_orders(service, handover)
     log.get().info("starting", version=__version__, pid=os.getpid(), **_former(handover))

@@ -17,7 +17,7 @@ from ..store.db import Db
 from . import changes, drafts, durable, log, views
 from .catalogue import Catalogue
 from .config import Config
-from .desk import Desk
+from .desk import Desk, Turn
 from .ends import announce_children
 from .feed import Feed
 from .final_answers import FinalAnswers
@@ -80,16 +80,17 @@ class Tasks(api_pb2_grpc.TasksServicer):
     @streamed
     async def Run(self, request: api_pb2.RunRequest, context: Context) -> AsyncGenerator[api_pb2.RunEvent, None]:  # noqa: N802
         """Submit one task and follow it losslessly."""
-        [(stored, lane)] = await self._submit(api_pb2.SubmitRequest(tasks=[request.task]))
+        # A call is begun at once. For a command the tap is open before anybody can be given it.
+        at_once = request.task.HasField("call")
+        [(stored, lane)] = await self._submit(api_pb2.SubmitRequest(tasks=[request.task]), at_once=at_once)
         with self._news.about(stored.id) as bell:
-            # The tap is open before anybody can be given the task.
             tap = self._taps.open(stored.id, bell)
             try:
+                self._tap(stored.id, on=True)
                 self._see_to(stored, lane)
                 yield api_pb2.RunEvent(submitted=views.submitted(stored))
                 async for piece in self._follower.follow(stored.id, bell, tap):
                     yield api_pb2.RunEvent(output=piece)
-                await self._follower.until_final(stored.id, bell)
                 yield api_pb2.RunEvent(ended=await self._looking.shown(stored.id, result=True))
             finally:
                 self._close_tap(stored.id, tap)
@@ -200,7 +201,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
 
     async def accept(self, request: api_pb2.SubmitRequest) -> list[api_pb2.Submitted]:
         """Store all tasks of a request, or none, and see to them. Raises Refusal."""
-        stored = await self._submit(request)
+        stored = await self._submit(request, at_once=True)
         for lane in {lane for task, lane in stored if task.state == TaskState.READY}:
             self._desk.ready(lane)
         if due := [task.due_at_us for task, _ in stored if task.state == TaskState.SCHEDULED]:
@@ -214,16 +215,26 @@ class Tasks(api_pb2_grpc.TasksServicer):
                 await self._follower.until_final(task_id, bell)
         return await self._looking.outcome(task_id)
 
-    async def _submit(self, request: api_pb2.SubmitRequest) -> list[tuple[model.Submitted, Lane]]:
-        """Store all tasks of a request, or none; each with its lane."""
+    async def _submit(self, request: api_pb2.SubmitRequest, *, at_once: bool) -> list[tuple[model.Submitted, Lane]]:
+        """Store all tasks of a request, or none; each with its lane. `at_once`: an idle service gives them out too."""
         self._check_taking()
         wanted = await self._drafts(request)
-        command = partial(tasks.submit, drafts=wanted, now_us=self._clock.now_us())
-        stored = await durable.stored(self._store.write(command), lambda _: self._desk.review())
+        lanes = {Lane(draft.queue, draft.shared) for draft in wanted if draft.state == TaskState.READY}
+        turn = self._desk.turn(*lanes) if at_once and len(lanes) == 1 else None
+        stored = await self._stored(partial(tasks.submit, drafts=wanted, now_us=self._clock.now_us()), turn)
         if log.tells_steps():
             for task in stored:
                 log.step("submitted", task=task.id, state=task.state, existed=task.existed)
         return [(task, Lane(draft.queue, draft.shared)) for task, draft in zip(stored, wanted, strict=True)]
+
+    async def _stored(self, submit: Callable[[Db], list[model.Submitted]], turn: Turn | None) -> list[model.Submitted]:
+        """Store tasks, and claim in the same transaction when there is a turn."""
+        left = lambda _: self._desk.review()  # noqa: E731 - said twice below
+        if turn is None:
+            return await durable.stored(self._store.write(submit), left)
+        both = self._store.write(lambda db: (submit(db), turn.claim(db)))
+        settle = lambda done: self._desk.settle(turn, done and done[1])  # noqa: E731
+        return (await durable.stored(both, left, settle))[0]
 
     async def _drafts(self, request: api_pb2.SubmitRequest) -> list[model.Draft]:
         """What to store of each; others have their turn meanwhile."""
@@ -272,8 +283,11 @@ class Tasks(api_pb2_grpc.TasksServicer):
 
     def _close_tap(self, task_id: str, tap: Tap) -> None:
         """Nobody reads along any more: the task is not slowed, and what is over its cap is not kept."""
-        if not self._taps.close(task_id, tap):
-            return
+        if self._taps.close(task_id, tap):
+            self._tap(task_id, on=False)
+
+    def _tap(self, task_id: str, *, on: bool) -> None:
+        """Tell who has the task already whether somebody reads along."""
         for member in self._pool.members.values():
             if member.session is not None:
-                member.session.untap(task_id)
+                member.session.tap(task_id, on=on)

@@ -69,6 +69,37 @@ def claim_round(db: Db, *, lane: Lane, free: dict[str, int], idle: dict[str, int
     return done
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A claim about to be made: the free places it is for are taken until it is over."""
+
+    lane: Lane
+    sessions: dict[str, Session]
+    free: dict[str, int]
+    idle: dict[str, int]
+    clock: Clock
+
+    @classmethod
+    def take(cls, lane: Lane, sessions: dict[str, Session], clock: Clock) -> Turn:
+        """All free places of these executors."""
+        free = {name: session.free[lane.shared] for name, session in sessions.items()}
+        idle = {name: session.idle(shared=lane.shared) for name, session in sessions.items()}
+        for session in sessions.values():
+            session.free[lane.shared] = 0
+        return cls(lane, sessions, free, idle, clock)
+
+    def claim(self, db: Db) -> Round:
+        """Claim in the transaction of somebody who writes."""
+        return claim_round(db, lane=self.lane, free=self.free, idle=self.idle, clock=self.clock)
+
+    def give_back(self, done: Round) -> None:
+        """Give back the places for which there was nothing. One that is gone is given nothing any more by the store."""
+        for name, session in self.sessions.items():
+            given = done.given.get(name)
+            gone = given is not None and not given and not done.corrupt
+            session.free[self.lane.shared] += 0 if gone else self.free[name] - len(given or ())
+
+
 class Desk:
     """Matches what is ready with who is free."""
 
@@ -171,44 +202,58 @@ class Desk:
         kinds = {shared for shared in (False, True) if self._free(shared=shared)}
         return next((lane for lane in self._lanes if lane.shared in kinds), None) if kinds else None
 
-    def _free(self, *, shared: bool) -> dict[str, int]:
-        """The free places of each executor that has any, for shared tasks or for others."""
+    def _free(self, *, shared: bool) -> dict[str, Session]:
+        """The executors that have a free place, for shared tasks or for others."""
         return {
-            name: session.free[shared]
+            name: session
             for name, session in self._sessions.items()
             if session.free[shared] > 0 and not session.closed.is_set()
         }
 
-    async def _serve(self, lane: Lane, free: dict[str, int]) -> None:
+    def turn(self, lane: Lane) -> Turn | None:
+        """Places for tasks of a lane that are about to be stored: with none before them they are claimed as they are.
+
+        So an idle service spares them a transaction. Whoever takes it says `settle` in any case.
+        """
+        sessions = self._free(shared=lane.shared)
+        if not sessions or not self._open or self._lanes:
+            return None
+        return Turn.take(lane, sessions, self._clock)
+
+    def settle(self, turn: Turn, done: Round | None) -> None:
+        """Hand over what a turn has claimed; None: its transaction failed."""
+        turn.give_back(done or Round())
+        if done is not None:
+            self._hand_out(turn, done)
+            if done.more:
+                self.ready(turn.lane)
+        self.kick()  # others may have waited for these places
+
+    async def _serve(self, lane: Lane, sessions: dict[str, Session]) -> None:
         """Give out tasks of one lane; move the lane to the end, or off the list when it ran dry."""
         told = self._lanes[lane]
-        more = await self._claim(lane, free) or self._lanes[lane] != told
+        more = await self._claim(lane, sessions) or self._lanes[lane] != told
         told = self._lanes.pop(lane)
         if more:
             self._lanes[lane] = told
 
-    async def _claim(self, lane: Lane, free: dict[str, int]) -> bool:
+    async def _claim(self, lane: Lane, sessions: dict[str, Session]) -> bool:
         """Claim for all free places in one transaction, and hand over. Whether something ready is left."""
-        sessions = {name: self._sessions[name] for name in free}
-        for name, session in sessions.items():
-            session.free[lane.shared] -= free[name]
-        done = Round()
+        turn, done = Turn.take(lane, sessions, self._clock), Round()
         try:
-            idle = {name: session.idle(shared=lane.shared) for name, session in sessions.items()}
-            command = partial(claim_round, lane=lane, free=free, idle=idle, clock=self._clock)
-            done = await asyncio.wrap_future(self._store.write(command))
+            done = await asyncio.wrap_future(self._store.write(turn.claim))
         finally:
-            for name, session in sessions.items():
-                session.free[lane.shared] += free[name] - len(done.given.get(name, ()))
+            turn.give_back(done)
+        self._hand_out(turn, done)
+        return done.more
+
+    def _hand_out(self, turn: Turn, done: Round) -> None:
         for name, rows in done.given.items():
-            if not rows and not done.corrupt:
-                sessions[name].free[lane.shared] = 0  # it is gone: the store gives it nothing any more
-            self._hand_over(sessions[name], lane, rows)
+            self._hand_over(turn.sessions[name], turn.lane, rows)
         for task_id in done.corrupt:
             log.get(task=task_id).error("task_is_damaged")
             self._news.ring(task_id)
         announce_children(done.children, self, self._news)
-        return done.more
 
     def _hand_over(self, session: Session, lane: Lane, rows: list[model.Claimed]) -> None:
         """Tell the executor at once: whoever cancels what was claimed for it has its order sent after this."""

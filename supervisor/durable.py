@@ -30,14 +30,23 @@ async def insist(write: Callable[[], Future[T]]) -> T:
             await asyncio.sleep(RETRY_AFTER_S)
 
 
-async def stored(write: Future[T], left: Callable[[T], None]) -> T:
-    """Wait until it is durable. When whoever waits leaves, it becomes so all the same, and `left` is told of it."""
+async def stored(write: Future[T], left: Callable[[T], None], ended: Callable[[T | None], None] | None = None) -> T:
+    """Wait until it is durable. When whoever waits leaves, it becomes so all the same, and `left` is told of it.
+
+    `ended` is told first, and in any case: what came of it, None when nothing did.
+    """
     work = asyncio.wrap_future(write)
+    if ended is not None:
+        work.add_done_callback(partial(_tell, ended))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         work.add_done_callback(partial(_see_to, left))
         raise
+
+
+def _tell(ended: Callable[[T | None], None], work: asyncio.Future[T]) -> None:
+    ended(None if work.cancelled() or work.exception() is not None else work.result())
 
 
 def _see_to(left: Callable[[T], None], work: asyncio.Future[T]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from ..proto import api_pb2, link_pb2
@@ -66,6 +67,14 @@ class Reader:
             at = seen = self._seen[stream] = at + len(piece)
 
 
+@dataclass(slots=True)
+class Seen:
+    """A task as it was when it was looked at last."""
+
+    state: TaskState
+    attempts: list[model.AttemptRow]
+
+
 class Follower:
     """Follows a task over its attempts to its end."""
 
@@ -108,20 +117,25 @@ class Follower:
         done = 0
         while True:
             bell.clear()
-            attempt = await self.attempt(task_id, 0)
-            if attempt is not None and attempt.attempt_id > done:
-                if begin is None or begin.attempt_id != attempt.attempt_id:
-                    begin = self.reader(attempt.attempt_id)
-                async for piece in self._attempt(begin, task_id, bell, tap):
+            seen = await self._seen(task_id)
+            newest = seen.attempts[-1] if seen.attempts else None
+            if newest is not None and newest.attempt_id > done:
+                if begin is None or begin.attempt_id != newest.attempt_id:
+                    begin = self.reader(newest.attempt_id)
+                async for piece in self._attempt(begin, task_id, seen, bell, tap):
                     yield piece
-                done = attempt.attempt_id
-            elif TaskState((await self.row(task_id)).state).final:
+                done = newest.attempt_id
+                if not seen.state.final or any(row.attempt_id > done for row in seen.attempts):
+                    continue
+            if seen.state.final:
                 return
-            else:
-                await bell.wait()
+            await bell.wait()
+
+    async def _seen(self, task_id: str) -> Seen:
+        return Seen(*await asyncio.wrap_future(self._store.read(partial(tasks.state_and_attempts, id=task_id))))
 
     async def _attempt(
-        self, reader: Reader, task_id: str, bell: Bell, tap: Tap | None
+        self, reader: Reader, task_id: str, seen: Seen, bell: Bell, tap: Tap | None
     ) -> AsyncIterator[api_pb2.Output]:
         """One attempt's output to its end. Its state is read before its output: a final one hides nothing behind it.
 
@@ -129,16 +143,18 @@ class Follower:
         apart.
         """
         while True:
-            bell.clear()
-            attempts = await self.attempts(task_id)
-            now = next((row for row in attempts if row.attempt_id == reader.attempt_id), None)
-            async for piece in self._available(reader, tap):
-                yield piece
+            now = next((row for row in seen.attempts if row.attempt_id == reader.attempt_id), None)
+            if now is None or not _is_mute(now):
+                async for piece in self._available(reader, tap):
+                    yield piece
             if now is None or AttemptState(now.state).final:
                 if now is not None and now.truncated:
                     yield api_pb2.Output(stream="out", truncated=True)
                 return
             await bell.wait()
+            bell.clear()
+            newer = await self._seen(task_id)
+            seen.state, seen.attempts = newer.state, newer.attempts
 
     async def _available(self, reader: Reader, tap: Tap | None) -> AsyncIterator[api_pb2.Output]:
         """What is there, in the order of the chunks' numbers, be it kept or only passing."""
@@ -153,6 +169,12 @@ class Follower:
             for chunk in chunks:
                 for piece in reader.take(chunk):
                     yield piece
+
+
+def _is_mute(attempt: model.AttemptRow) -> bool:
+    """Whether it has ended and wrote nothing; how much a lost one wrote is not known."""
+    known = AttemptState(attempt.state).final and not attempt.truncated
+    return known and not attempt.stdout_bytes and not attempt.stderr_bytes
 
 
 def _in_order(rows: list[model.ChunkRow], tap: Tap | None) -> list[model.ChunkRow | link_pb2.Chunk]:

@@ -124,9 +124,9 @@ class Session:
         """Whether the executor is there and has this attempt; nothing else that is asked is ever answered."""
         return attempt_id in self.tasks and not self.closed.is_set()
 
-    def untap(self, task_id: str) -> None:
-        """Tell the executor that nobody wants every byte of this task any more."""
-        taps = [link_pb2.Tap(attempt_id=attempt, on=False) for attempt, task in self.tasks.items() if task == task_id]
+    def tap(self, task_id: str, *, on: bool) -> None:
+        """Tell the executor, where it has this task, that somebody wants every byte of it, or nobody any more."""
+        taps = [link_pb2.Tap(attempt_id=attempt, on=on) for attempt, task in self.tasks.items() if task == task_id]
         if taps:
             self.tell(taps=taps)
 

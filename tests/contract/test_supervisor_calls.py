@@ -355,3 +355,68 @@ def test_a_task_that_is_changed_to_wait_in_vain_is_skipped_with_those_behind_it(
         assert await waiting == ["skipped", "skipped"]
 
     run(told)
+
+
+def test_an_idle_executor_is_given_a_call_in_the_transaction_that_stores_it(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await executor.say(claim=2)
+            await submit(house, spec("add", value(1), value(2)))
+            await executor.given()  # so its other place is known too
+            commits = []
+            unfollow = house.store.on_commit(lambda: commits.append(None))
+            [second] = await submit(house, spec("add", value(3), value(4)))
+            assert (await executor.given()).task_id == second
+            unfollow()
+            assert len(commits) == 1
+
+    run(told)
+
+
+def test_a_refused_submission_takes_no_place(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await executor.say(claim=2)
+            await submit(house, spec("add", value(1), value(2), id="mine"))
+            await executor.given()
+            for _ in range(3):
+                with pytest.raises(grpc.aio.AioRpcError, match="mine is there"):
+                    await submit(house, spec("add", value(3), value(4), id="mine"))
+            [other] = await submit(house, spec("add", value(5), value(6)))
+            assert (await executor.given()).task_id == other
+
+    run(told)
+
+
+def test_what_is_stored_while_the_last_place_is_being_given_away_is_given_when_there_is_one_again(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await executor.say(claim=2)
+            await submit(house, spec("add", value(1), value(2)))
+            first = await executor.given()
+            both = await asyncio.gather(*(submit(house, spec("add", value(n), value(n))) for n in (3, 4)))
+            second = await executor.given()
+            await executor.finish(first, result=stored(3))
+            await executor.say(claim=1)
+            third = await executor.given()
+            assert {second.task_id, third.task_id} == {task_id for [task_id] in both}
+
+    run(told)
+
+
+def test_who_reads_a_call_along_is_told_to_its_executor_also_when_it_has_the_call_already(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await executor.say(claim=2)
+            await submit(house, spec("add", value(1), value(2)))
+            await executor.given()
+            following = house.calls.Run(api_pb2.RunRequest(task=spec("add", value(3), value(4))))
+            task = await executor.given()
+            while not (taps := (await executor.hear()).taps):
+                pass
+            assert [(tap.attempt_id, tap.on) for tap in taps] == [(task.attempt_id, True)]
+            await executor.finish(task, result=stored(7))
+            *_, last = [event async for event in following]
+            assert anys.from_any(last.ended.result) == 7
+
+    run(told)
