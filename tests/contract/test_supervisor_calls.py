@@ -367,6 +367,7 @@ def test_an_idle_executor_is_given_a_call_in_the_transaction_that_stores_it(run)
             unfollow = house.store.on_commit(lambda: commits.append(None))
             [second] = await submit(house, spec("add", value(3), value(4)))
             assert (await executor.given()).task_id == second
+            await asyncio.wrap_future(house.store.write(lambda _: None))  # all before it has been told of
             unfollow()
             assert len(commits) == 1
 
@@ -411,9 +412,9 @@ def test_who_reads_a_call_along_is_told_to_its_executor_also_when_it_has_the_cal
             await submit(house, spec("add", value(1), value(2)))
             await executor.given()
             following = house.calls.Run(api_pb2.RunRequest(task=spec("add", value(3), value(4))))
-            task = await executor.given()
             while not (taps := (await executor.hear()).taps):
                 pass
+            task = await executor.given()
             assert [(tap.attempt_id, tap.on) for tap in taps] == [(task.attempt_id, True)]
             await executor.finish(task, result=stored(7))
             *_, last = [event async for event in following]
