@@ -17,7 +17,7 @@ from ..store.db import Db
 from . import changes, drafts, durable, log, views
 from .catalogue import Catalogue
 from .config import Config
-from .desk import Desk, Turn
+from .desk import Desk, Round, Turn
 from .ends import announce_children
 from .feed import Feed
 from .final_answers import FinalAnswers
@@ -202,7 +202,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
     async def accept(self, request: api_pb2.SubmitRequest) -> list[api_pb2.Submitted]:
         """Store all tasks of a request, or none, and see to them. Raises Refusal."""
         stored = await self._submit(request, at_once=True)
-        for lane in {lane for task, lane in stored if task.state == TaskState.READY}:
+        for lane in {lane for task, lane in stored if lane is not None and task.state == TaskState.READY}:
             self._desk.ready(lane)
         if due := [task.due_at_us for task, _ in stored if task.state == TaskState.SCHEDULED]:
             self._desk.scheduled(min(due))
@@ -215,8 +215,13 @@ class Tasks(api_pb2_grpc.TasksServicer):
                 await self._follower.until_final(task_id, bell)
         return await self._looking.outcome(task_id)
 
-    async def _submit(self, request: api_pb2.SubmitRequest, *, at_once: bool) -> list[tuple[model.Submitted, Lane]]:
-        """Store all tasks of a request, or none; each with its lane. `at_once`: an idle service gives them out too."""
+    async def _submit(
+        self, request: api_pb2.SubmitRequest, *, at_once: bool
+    ) -> list[tuple[model.Submitted, Lane | None]]:
+        """Store all tasks of a request, or none; each with its lane, None where that has been seen to.
+
+        `at_once`: where the service is idle they are given out in the same transaction.
+        """
         self._check_taking()
         wanted = await self._drafts(request)
         lanes = {Lane(draft.queue, draft.shared) for draft in wanted if draft.state == TaskState.READY}
@@ -225,16 +230,22 @@ class Tasks(api_pb2_grpc.TasksServicer):
         if log.tells_steps():
             for task in stored:
                 log.step("submitted", task=task.id, state=task.state, existed=task.existed)
-        return [(task, Lane(draft.queue, draft.shared)) for task, draft in zip(stored, wanted, strict=True)]
+        of = (None if turn else Lane(draft.queue, draft.shared) for draft in wanted)
+        return list(zip(stored, of, strict=True))
 
     async def _stored(self, submit: Callable[[Db], list[model.Submitted]], turn: Turn | None) -> list[model.Submitted]:
         """Store tasks, and claim in the same transaction when there is a turn."""
-        left = lambda _: self._desk.review()  # noqa: E731 - said twice below
+
+        def left(_: object) -> None:
+            self._desk.review()
+
         if turn is None:
             return await durable.stored(self._store.write(submit), left)
-        both = self._store.write(lambda db: (submit(db), turn.claim(db)))
-        settle = lambda done: self._desk.settle(turn, done and done[1])  # noqa: E731
-        return (await durable.stored(both, left, settle))[0]
+
+        def settle(done: tuple[list[model.Submitted], Round] | None) -> None:
+            self._desk.settle(turn, done and done[1])
+
+        return (await durable.stored(self._store.write(lambda db: (submit(db), turn.claim(db))), left, settle))[0]
 
     async def _drafts(self, request: api_pb2.SubmitRequest) -> list[model.Draft]:
         """What to store of each; others have their turn meanwhile."""
@@ -274,9 +285,9 @@ class Tasks(api_pb2_grpc.TasksServicer):
         announce_children(children, self._desk, self._news)
         self._news.ring(row.id)
 
-    def _see_to(self, task: model.Submitted | model.TaskRow, lane: Lane) -> None:
-        """Have the desk give the task out when it is ready, and wake for it when it is not."""
-        if task.state == TaskState.READY:
+    def _see_to(self, task: model.Submitted | model.TaskRow, lane: Lane | None) -> None:
+        """Have the desk give the task out when it is ready, unless that was done, and wake for it when it is not."""
+        if task.state == TaskState.READY and lane is not None:
             self._desk.ready(lane)
         elif task.state in (TaskState.SCHEDULED, TaskState.RETRYING):
             self._desk.scheduled(task.due_at_us)
