@@ -26,9 +26,8 @@ class Bound(Generic[P, R]):
 
     def __init__(self, task: Task[P, R], options: CallOptions) -> None:
         """Raises TypeError for what is no option."""
-        say.check(options)
         self.task = task
-        self.options = options
+        self.options = say.checked(options)
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Submit a call; durable when this returns. Raises TschedError, also for arguments that it does not take."""

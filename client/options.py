@@ -35,7 +35,7 @@ class CallOptions(TypedDict, total=False):
     at: datetime
     """Not before this instant; without a time zone it is local time."""
     after: Iterable[str | Promise[Any] | tuple[str | Promise[Any], Ended]] | str | Promise[Any]
-    """Tasks (handles, or ids) that have to end well before; (task, "fail" | "any"): otherwise, or anyhow."""
+    """A task (handle, or id) or several that have to end well before; (task, "fail" | "any"): otherwise, or anyhow."""
     hold: bool
     """It waits until it is released."""
     timeout: Seconds
@@ -53,24 +53,31 @@ class CallOptions(TypedDict, total=False):
 
 
 NAMES = frozenset(CallOptions.__annotations__)
+_CONDITIONS = tuple(Condition)
 ONE_TASK_ONLY = frozenset({"id", "key"})
 _AS_THEY_ARE = ("id", "key", "name", "queue", "priority", "hold", "retries", "on_lost", "profile")
 _LENGTHS = {"timeout": "timeout_us", "grace": "grace_us", "retry_delay": "retry_delay_us", "delay": "delay_us"}
 
 
-def check(options: Mapping[str, Any]) -> None:
-    """Raises TypeError for what is no option, or for two that contradict each other."""
+def checked(options: CallOptions) -> CallOptions:
+    """The options, to be used for any number of calls: what `after` names can be gone through again.
+
+    Raises TypeError for what is no option, or for two that contradict each other.
+    """
     unknown = sorted(set(options) - NAMES)
     if unknown:
         raise TypeError(f"no such option: {unknown[0]!r}; there are {', '.join(sorted(NAMES))}")
     if "delay" in options and "at" in options:
         raise TypeError("a task is due by delay or by at, not by both")
+    return {**options, "after": _named(options["after"])} if options.get("after") is not None else options
 
 
 def described(options: CallOptions) -> api.TaskSpec:
     """The options but `after`, which may name tasks of the same request. Raises TypeError, ValueError."""
     given: Mapping[str, Any] = {name: value for name, value in options.items() if value is not None}
-    spec = api.TaskSpec(**{name: given[name] for name in _AS_THEY_ARE if name in given})
+    spec = api.TaskSpec()
+    for name in (each for each in _AS_THEY_ARE if each in given):
+        _set(spec, name, given[name])
     for name, field in _LENGTHS.items():
         if name in given:
             setattr(spec, field, microseconds(given[name]))
@@ -81,17 +88,37 @@ def described(options: CallOptions) -> api.TaskSpec:
 
 def parents(options: CallOptions) -> list[tuple[str | Promise[Any], str]]:
     """What `after` names, with how each has to end. Raises ValueError."""
-    named: Any = options.get("after") or ()
-    each = named if isinstance(named, Iterable) and not isinstance(named, str) else [named]
-    return [_parent(one) for one in each]
+    return [_parent(one) for one in _named(options.get("after"))]
+
+
+def _set(spec: api.TaskSpec, name: str, value: Any) -> None:
+    """Raises TypeError, ValueError, with the option's name."""
+    try:
+        setattr(spec, name, value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} cannot be {value!r}: {error}") from None
+
+
+def _named(after: Any) -> tuple[Any, ...]:
+    """What `after` names, one by one; it may be one task, or one with how that has to end."""
+    if after is None:
+        return ()
+    if _is_pair(after) or isinstance(after, str) or not isinstance(after, Iterable):
+        return (after,)
+    return tuple(after)
 
 
 def _parent(named: Any) -> tuple[Any, str]:
     if not isinstance(named, tuple):
         return named, Condition.OK
-    if len(named) != 2 or named[1] not in frozenset(Condition):  # noqa: PLR2004 - a pair
+    if not _is_pair(named):
         raise ValueError(f'not a task and "ok", "fail" or "any": {named!r}')
     return named[0], str(named[1])
+
+
+def _is_pair(named: Any) -> bool:
+    """Whether it is a task with how that has to end."""
+    return isinstance(named, tuple) and len(named) == 2 and named[1] in _CONDITIONS  # noqa: PLR2004 - a pair
 
 
 def microseconds(length: Seconds) -> int:

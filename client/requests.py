@@ -40,7 +40,7 @@ def call(
     function: Task[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any] | None, options: CallOptions
 ) -> Plan:
     """A request with one call, last in it. Raises TschedError, TypeError, ValueError."""
-    say.check(options)
+    options = say.checked(options)
     plan = Plan()
     with public_errors():
         plan.call(name_of(function), args, kwargs or {}, options)
@@ -59,13 +59,14 @@ def calls(
 ) -> Iterator[tuple[list[api.TaskSpec], list[int]]]:
     """Requests with a call for each tuple of arguments, and the places of those calls in them.
 
-    Raises TypeError for options that only one task can have.
+    Raises TypeError for options that only one task can have, and for what is no tuple of arguments.
     """
+    options = say.checked(options)
     for option in say.ONE_TASK_ONLY & set(options):
         raise TypeError(f"{option} names one task, and map makes several")
     batch, places, size = Plan(), list[int](), 0
     for args in tuples:
-        one = call(function, tuple(args), None, options)
+        one = call(function, _arguments(args), None, options)
         added = sum(spec.ByteSize() for spec in one.specs)
         if places and (len(batch.specs) + len(one.specs) > TASKS_LIMIT or size + added > BYTES_LIMIT):
             yield batch.specs, places
@@ -75,6 +76,13 @@ def calls(
         size += added
     if places:
         yield batch.specs, places
+
+
+def _arguments(of_one: Any) -> tuple[Any, ...]:
+    """Of one call. A string, too, can be gone through; nobody means its letters."""
+    if isinstance(of_one, str | bytes) or not isinstance(of_one, Iterable):
+        raise TypeError(f"map takes a tuple of arguments for each call, not {of_one!r}; write ({of_one!r},)")
+    return tuple(of_one)
 
 
 def ids(tasks: Iterable[Promise[Any] | str]) -> list[str]:
@@ -121,7 +129,7 @@ def command(
 
     Raises TschedError, TypeError, ValueError.
     """
-    say.check(options)
+    options = say.checked(options)
     spec = api.TaskSpec(cwd=os.path.abspath(cwd or "."), env=env, submitter_env=_own_environment(), umask=_own_umask())
     if isinstance(words, str):
         spec.command.shell = words

@@ -263,7 +263,8 @@ def _again(reason: EndReason, error: Exception, seconds: float, *, counts: bool 
 
 
 def _delay_us(task: Kept) -> int:
-    return min(RETRY_DELAY_MOST_US, task.retry_delay_us << min(len(task.attempts) - 1, 40))
+    failed = sum(each.reason != EndReason.SNOOZED for each in task.attempts)
+    return min(RETRY_DELAY_MOST_US, task.retry_delay_us << min(failed - 1, 40))
 
 
 def _in_words(error: BaseException) -> str:

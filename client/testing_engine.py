@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from ..proto import api_pb2 as api
@@ -142,9 +143,10 @@ class Engine:
             self._open[task.id] = task
             for name in {name for name, _ in task.parents}:
                 self._children.setdefault(name, []).append(task)
-        for task in added:
-            self._look(task)
-        return [self._answer(task, existed=task not in added) for task in kept]
+        for end in [end for task in added for end in self._looked(task)]:
+            self._finish(*end)
+        new = {task.id for task in added}
+        return [self._answer(task, existed=task.id not in new) for task in kept]
 
     def _known(self, spec: api.TaskSpec, fresh: dict[str, Kept]) -> Kept | None:
         named = self._by_key.get(spec.key, spec.id)
@@ -196,24 +198,27 @@ class Engine:
                 self._finish(task, verdict)
 
     def _finish(self, task: Kept, verdict: Verdict) -> None:
-        """A task has ended; so have those that its end keeps from ever running."""
-        calls.end(task, verdict, self.now_us())
-        del self._open[task.id]
-        for child in self._children.get(task.id, ()):
-            self._look(child)
+        """A task has ended; so have those that its end keeps from ever running, however many wait one for another."""
+        ends = deque([(task, verdict)])
+        while ends:
+            task, verdict = ends.popleft()
+            if task.id in self._open:
+                calls.end(task, verdict, self.now_us())
+                del self._open[task.id]
+                ends.extend(end for child in self._children.get(task.id, ()) for end in self._looked(child))
 
-    def _look(self, task: Kept) -> None:
-        """Whether what a task waits for has happened, or cannot any more."""
+    def _looked(self, task: Kept) -> list[tuple[Kept, Verdict]]:
+        """Note whether what a task waits for has happened; the task's end, where it cannot any more."""
         if task.state in FINAL_TASK_STATES:
-            return
+            return []
         parents = [(self._tasks[name], condition) for name, condition in task.parents]
         task.waits_for = sum(parent.state not in FINAL_TASK_STATES for parent, _ in parents)
         broken = next(((parent, condition) for parent, condition in parents if _failed(parent, condition)), None)
         if broken is not None:
-            message = calls.why_skipped(*broken)
-            self._finish(task, Verdict(TaskState.SKIPPED, EndReason.DEPENDENCY, message))
-        elif task.state in (TaskState.BLOCKED, TaskState.READY):
+            return [(task, Verdict(TaskState.SKIPPED, EndReason.DEPENDENCY, calls.why_skipped(*broken)))]
+        if task.state in (TaskState.BLOCKED, TaskState.READY):
             task.state = TaskState.BLOCKED if task.waits_for else TaskState.READY
+        return []
 
 
 def _failed(parent: Kept, condition: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, cast
 
 from ..proto import api_pb2 as api
+from ..proto.errors import RefusalReason
 from ..proto.values import FINAL_TASK_STATES, TaskState
 from . import views
-from .failures import TaskFailed, public_errors
+from .failures import TaskFailed, TschedError, public_errors
 from .handles import AsyncHandle, Handle, unfinished
 from .options import Seconds, limit_us
 from .planning import Plan, Promise, Shape, flat
@@ -78,7 +80,8 @@ class Workflow(_Submitted[R_co, Handle[Any]]):
         """Ask for the end of all of it that has not ended: what comes last first, so that nothing begins meanwhile."""
         for part in reversed(self.parts):
             if part.status() not in FINAL_TASK_STATES:
-                part.cancel(grace)
+                with _unless_ended():
+                    part.cancel(grace)
 
     def _cause(self) -> TaskFailed | None:
         tasks = (self._service.get(part.id) for part in self.parts)
@@ -128,7 +131,8 @@ class AsyncWorkflow(_Submitted[R_co, AsyncHandle[Any]]):
         """Ask for the end of all of it that has not ended: what comes last first, so that nothing begins meanwhile."""
         for part in reversed(self.parts):
             if await part.status() not in FINAL_TASK_STATES:
-                await part.cancel(grace)
+                with _unless_ended():
+                    await part.cancel(grace)
 
     async def _cause(self) -> TaskFailed | None:
         return first_failure(iter([await self._service.get(part.id) for part in self.parts]))
@@ -154,6 +158,16 @@ def first_failure(tasks: Iterator[api.Task]) -> TaskFailed | None:
     """The failure for which others were skipped; tasks come before those that need them."""
     failed = FINAL_TASK_STATES - {TaskState.SUCCEEDED, TaskState.SKIPPED}
     return next((views.failure(task) for task in tasks if task.state in failed), None)
+
+
+@contextmanager
+def _unless_ended() -> Iterator[None]:
+    """Pass over that a task is past being cancelled: it has ended since it was looked at."""
+    try:
+        yield
+    except TschedError as error:
+        if error.reason != RefusalReason.WRONG_STATE:
+            raise
 
 
 def only(ids: list[str]) -> str:

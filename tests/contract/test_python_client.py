@@ -124,6 +124,36 @@ def test_a_task_is_waited_for_once_however_often_it_is_named(fake, client):
     assert [each.result_of for each in spec.call.args] == [0, 1]
 
 
+def test_what_a_task_is_after_is_gone_through_again_for_each_call(fake, client):
+    bound = add.options(after=(client.handle(each) for each in ("7", "8")))
+    bound.map([(1,), (2,)])
+    assert [[each.task.id for each in spec.after] for spec in sent(fake)] == [["7", "8"]] * 2
+    bound.delay(1)
+    client.map(add, [(1,), (2,)], after=iter(["7", "8"]))
+    assert [[each.task.id for each in spec.after] for spec in sent(fake)] == [["7", "8"]] * 2
+
+
+def test_one_task_to_be_after_needs_no_list(fake, client):
+    handle = client.handle("7")
+    for after, condition in ((handle, "ok"), ("7", "ok"), ((handle, "fail"), "fail"), (("7", "any"), "any")):
+        add.options(after=after).delay(1)
+        assert [(each.task.id, each.condition) for each in sent(fake)[0].after] == [("7", condition)]
+
+
+@pytest.mark.parametrize("arguments", ["ab", b"ab", 1])
+def test_what_is_no_tuple_of_arguments_is_refused_by_map(fake, client, arguments):
+    with pytest.raises(TypeError, match="map takes a tuple of arguments for each call"):
+        add.map([arguments])
+    assert fake.requests("Submit") == []
+
+
+def test_an_option_that_cannot_be_sent_is_named(fake, client):
+    with pytest.raises(ValueError, match="retries cannot be -1"):
+        add.options(retries=-1).delay(1)
+    with pytest.raises(TypeError, match="queue cannot be 7"):
+        add.options(queue=7).delay(1)
+
+
 def test_a_workflow_is_one_request_whose_tasks_name_each_other_by_place(fake, client):
     workflow = chain(add.s(1), group(add.s(10), add.s(20)), add.s(b=3)).delay()
     one, two, three, four = sent(fake)
@@ -278,6 +308,16 @@ def test_a_cancel_says_its_grace(fake, client):
     assert client.handle("1").cancel(grace=2.5) == "running"
     client.cancel("1")
     assert fake.requests("Cancel") == [api.CancelRequest(id="1", grace_us=2_500_000), api.CancelRequest(id="1")]
+
+
+def test_a_workflow_is_cancelled_although_a_part_of_it_has_ended_meanwhile(fake, client):
+    workflow = chain(add.s(1), add.s()).delay()
+    fake.on["Get"] = answering(api.Task(state="running"))
+    fake.on["Cancel"] = refusing("FAILED_PRECONDITION", "wrong_state", "task 2 has ended")
+    workflow.cancel()
+    assert [request.id for request in fake.requests("Cancel")] == ["2", "1"]
+    fake.on["Cancel"] = refusing("NOT_FOUND", "no_such_task", "there is no task 2")
+    assert refused(workflow.cancel).reason == "no_such_task"
 
 
 def test_all_pages_of_a_list_are_read(fake, client):

@@ -230,6 +230,16 @@ def test_what_needs_a_part_that_failed_is_skipped_and_the_first_failure_is_told(
             workflow.result()
 
 
+def test_a_long_chain_is_skipped_whole():
+    with manual():
+        workflow = chain(flaky.options(retries=0).s(9), *(add.s() for _ in range(1500))).delay()
+        assert drain() == 1
+        assert set(workflow.status().values()) == {"failed", "skipped"}
+        cancelled = chain(add.s(1), *(add.s() for _ in range(1500))).delay()
+        cancelled.parts[0].cancel()
+        assert cancelled.parts[-1].status() == "skipped"
+
+
 def test_after_says_how_a_task_has_to_end():
     with inline():
         bad = flaky.options(retries=0).delay(9)
@@ -281,6 +291,24 @@ def test_manual_further_attempts_wait_for_their_delay():
         assert (drain(), handle.status()) == (1, "retrying")
         travel(seconds=20)
         assert (drain(), handle.result()) == (1, 3)
+
+
+def test_manual_an_attempt_that_snoozed_makes_the_next_delay_no_longer():
+    made = []
+
+    @task(name="test_snoozes_then_fails", retries=1, retry_delay=10)
+    def snoozes_then_fails():
+        made.append(1)
+        if len(made) < 3:
+            raise Snooze(1)
+        raise ValueError("no")
+
+    with manual():
+        handle = snoozes_then_fails.delay()
+        for seconds in (0, 1, 1, 10):
+            travel(seconds=seconds)
+            assert drain() == 1
+        assert handle.status() == "failed"
 
 
 def test_manual_higher_priority_goes_first_then_who_came_first():
