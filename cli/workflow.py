@@ -71,7 +71,7 @@ def _settle(tasks: Sequence[Task]) -> None:
 def _text(path: str) -> str:
     data = stdin.typed("the tasks", _check_size) if path == "-" else stdin.file(path, _check_size)
     try:
-        return (data or b"").decode()
+        return (data or b"").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = (data or b"").count(b"\n", 0, error.start) + 1
         raise Refusal(RefusalReason.BAD_USAGE, f"{_shown(path)}: line {line} is not UTF-8", "TOML is UTF-8") from None

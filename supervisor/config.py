@@ -276,7 +276,7 @@ def _text(path: Path) -> str:
     if len(data) > FILE_LIMIT:
         raise BadConfig(f"{path}: it is larger than {FILE_LIMIT} bytes")
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadConfig(f"{path}: it is not UTF-8 (line {data.count(LINE_END, 0, error.start) + 1})") from None
 

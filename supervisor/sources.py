@@ -153,7 +153,7 @@ def plugin_of(path: Path) -> Origin | None:
         stem, kind = _library(path)
     else:
         return None
-    if not stem.isidentifier():
+    if not stem:
         return None
     return Origin(name=stem, kind=kind, python=sys.executable, path=str(path))
 
@@ -180,6 +180,9 @@ def _holds(path: Path, text: bytes) -> bool:
 
 
 def _checked(origin: Origin) -> Found:
+    if origin.kind in PLUGIN_KINDS and not origin.name.isidentifier():
+        wrong = "its name is no name of a module: rename it, with letters, digits and _ only, a digit not first"
+        return Found(origin=origin, wrong=wrong)
     try:
         _check(origin)
     except trust.UnsafeError as error:

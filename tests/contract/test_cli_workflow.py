@@ -55,6 +55,11 @@ def test_all_tasks_go_in_one_request(file, fake, capfd, monkeypatch, tmp_path):
     assert [(each["task"], each["id"]) for each in answer] == [("fetch.0", "8"), ("fetch.1", "9"), ("sum", "10")]
 
 
+def test_a_mark_of_the_encoding_before_the_file_is_none_of_its_text(file, fake, capfd):
+    file.write_text(FILE.replace("umask = 22\n", ""), encoding="utf-8-sig")
+    assert said(capfd, "submit", "--dry-run", str(file))[0::2] == (0, "")
+
+
 def test_a_dry_run_shows_it_and_asks_nobody(file, fake, capfd):
     code, out, err = said(capfd, "submit", "--dry-run", str(file))
     assert (code, err, fake.asked) == (0, "", [])

@@ -99,6 +99,11 @@ def test_values_out_of_range_and_texts_that_are_no_toml_are_refused(tmp_path, te
     assert expected in refused(tmp_path, text)
 
 
+def test_a_mark_of_the_encoding_before_a_file_is_none_of_its_text(tmp_path):
+    (tmp_path / "c.toml").write_text("[tasks]\ngrace_s = 1.5\n", encoding="utf-8-sig")
+    assert config.load(tmp_path / "c.toml").tasks_grace_s == 1.5
+
+
 def test_files_that_are_none_are_refused_by_name(tmp_path):
     (tmp_path / "large.toml").write_bytes(b"# much\n" * 1_500_000)
     (tmp_path / "secret.toml").write_text("")

@@ -37,7 +37,7 @@ def test_modules_packages_extension_modules_and_native_libraries_are_told_apart(
     (folder / "small.so").write_bytes(b"\0PyInit_small\0")
     (folder / "libmath.so").write_bytes(b"\0init_plugin\0")
     (folder / "other.so").write_bytes(b"\0PyInit_another\0")
-    for none in ("notes.txt", "_private.py", ".hidden.py", "two words.py", "lib.so", "libmath.so.1"):
+    for none in ("notes.txt", "_private.py", ".hidden.py", "lib.so", "libmath.so.1"):
         (folder / none).write_text("")
     (folder / "empty").mkdir()
     (folder / "__pycache__").mkdir()
@@ -51,6 +51,15 @@ def test_modules_packages_extension_modules_and_native_libraries_are_told_apart(
         "other": SourceKind.NATIVE,
         "older": SourceKind.PYTHON,
     }
+
+
+def test_a_plugin_of_a_name_that_no_module_can_have_is_told_and_not_passed_over(tmp_path):
+    folder = library(tmp_path)
+    for name in ("two words.py", "my-plugin.py", "2nd.py", "libdash-ed.so"):
+        (folder / name).write_text("")
+    found = plugins(folder)
+    assert [each.origin.name for each in found] == ["2nd", "dash-ed", "my-plugin", "two words"]
+    assert all("rename it" in each.wrong for each in found)
 
 
 def test_of_two_with_the_same_name_the_first_one_counts_and_the_other_says_so(tmp_path):
