@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..proto import endpoint, presence
+from ..client import place
+from ..proto import presence
 from ..proto.errors import Refusal, RefusalReason
 from . import console
 
@@ -23,23 +24,12 @@ START_S = 30.0
 
 def state_dir(args: Namespace) -> Path:
     """The state folder that is meant. Raises Refusal STATE_DIR_UNUSABLE for a name that SQLite cannot be given."""
-    folder = Path(args.state_dir or endpoint.default_state_dir())
-    try:
-        os.fspath(folder).encode()
-    except UnicodeEncodeError:
-        message = f"the state folder {os.fspath(folder)!r} is not valid UTF-8"
-        raise Refusal(RefusalReason.STATE_DIR_UNUSABLE, message, "choose another with --state-dir") from None
-    return folder
+    return place.folder_of(args.state_dir)
 
 
 def socket_path(args: Namespace) -> Path:
     """The socket that is meant: --socket, else that of --state-dir, else TSCHED_SOCKET, else that of the default."""
-    if args.socket:
-        return endpoint.check_socket_path(args.socket)
-    named = os.environ.get("TSCHED_SOCKET")
-    if named and not args.state_dir:
-        return endpoint.check_socket_path(Path(named).absolute())
-    return endpoint.check_socket_path(endpoint.default_socket(state_dir(args)))
+    return place.meant(args.socket, args.state_dir)
 
 
 def may_start(args: Namespace) -> bool:
@@ -74,15 +64,8 @@ def connect_or_start(args: Namespace, *, lasting: bool = False) -> Connection:
 
 
 def way(args: Namespace) -> Path:
-    """The socket to go to: that which is meant, or where the one who holds the state folder says that it listens.
-
-    The two differ where the service was started with another environment, by systemd or in a session that is over.
-    """
-    path = socket_path(args)
-    if not _by_state_dir(args) or presence.accepts(path):
-        return path
-    holding = presence.holder(presence.state_lock(state_dir(args)))
-    return Path(holding.socket) if holding and holding.socket else path
+    """The socket to go to: that which is meant, or where the one who holds the state folder says that it listens."""
+    return place.socket_of(args.socket, args.state_dir)
 
 
 def there(path: Path, args: Namespace) -> bool:
@@ -90,14 +73,9 @@ def there(path: Path, args: Namespace) -> bool:
     return listening(path) or presence.await_return(path, _locks(path, args), START_S)
 
 
-def _by_state_dir(args: Namespace) -> bool:
-    """Whether the socket follows from the state folder alone."""
-    return not args.socket and bool(args.state_dir or not os.environ.get("TSCHED_SOCKET"))
-
-
 def _locks(path: Path, args: Namespace) -> list[Path]:
     locks = [presence.socket_lock(path)]
-    return [*locks, presence.state_lock(state_dir(args))] if _by_state_dir(args) else locks
+    return [*locks, presence.state_lock(state_dir(args))] if place.by_folder(args.socket, args.state_dir) else locks
 
 
 def _client(path: Path) -> Connection:
