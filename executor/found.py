@@ -30,13 +30,17 @@ class NativeError(Exception):
     """What a native function said instead of a result."""
 
 
+class BadAnswerError(Exception):
+    """What a native function gave as its result cannot be one."""
+
+
 class Function(NamedTuple):
     """Something to be called.
 
     `call(args: list, kwargs: dict)` gives the value, or an awaitable of it where `is_async`. Of a native one it is
     `call(args: bytes) -> bytes`: a serialized taskscheduler.ListValue, and a serialized google.protobuf.Any (b"" for
     none); it blocks, also where `is_async`, which for native ones means that many may run beside each other in threads.
-    It raises NativeError for what the plugin reports, NotPlainError (proto/plain.py) for an answer that cannot be one.
+    It raises NativeError for what the plugin reports, BadAnswerError for an answer that cannot be one.
     """
 
     name: str

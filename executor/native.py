@@ -11,9 +11,9 @@ from ctypes import CFUNCTYPE, POINTER, c_char_p, c_double, c_int32, c_size_t, c_
 from typing import Any
 
 from ..client.context import Context, current
-from ..proto.plain import SIZE_LIMIT, NotPlainError
+from ..proto.plain import SIZE_LIMIT
 from .copies import in_memory
-from .found import MESSAGE_LIMIT, Function, NativeError, SourceError, name_problem, shortened
+from .found import MESSAGE_LIMIT, BadAnswerError, Function, NativeError, SourceError, name_problem, shortened
 
 ABI = 1
 """TSCHED_PLUGIN_ABI."""
@@ -77,9 +77,9 @@ class _Answer:
         """It gave a result."""
         self._problem = None
         if size > SIZE_LIMIT:
-            self._problem = NotPlainError(f"the result has {size} bytes; at most {SIZE_LIMIT} can be sent")
+            self._problem = BadAnswerError(f"the result has {size} bytes; at most {SIZE_LIMIT} can be sent")
         elif size and not address:
-            self._problem = NotPlainError(f"the result is said to have {size} bytes, but is NULL")
+            self._problem = BadAnswerError(f"the result is said to have {size} bytes, but is NULL")
         else:
             self._result = string_at(address, size) if address else b""
 
@@ -98,7 +98,7 @@ class _Answer:
         return int(self._context is not None and self._context.cancelled())
 
     def get(self) -> bytes:
-        """The result. Raises NativeError, NotPlainError, and what could not be raised earlier."""
+        """The result. Raises NativeError, BadAnswerError, and what could not be raised earlier."""
         if self.interrupted is not None:
             raise self.interrupted
         if self._problem is not None:

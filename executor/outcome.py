@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..client.flow import Cancel, Cancelled, Retry, Snooze
 from ..proto.plain import SIZE_LIMIT, NotPlainError, plain, to_json
 from ..proto.values import EndReason
-from .found import NativeError, SourceError, shortened
+from .found import BadAnswerError, NativeError, SourceError, shortened
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -80,7 +80,7 @@ def raised(error: BaseException) -> Outcome:  # noqa: PLR0911 - one line for eac
         return Outcome(EndReason.SOURCE_FAILED, None, _cut(str(error)))
     if isinstance(error, NoFunctionError):
         return Outcome(EndReason.NO_SUCH_FUNCTION, None, _cut(str(error)))
-    if isinstance(error, NotPlainError) and error.__traceback__ and _without_ours(error.__traceback__) is None:
+    if isinstance(error, BadAnswerError):
         return Outcome(EndReason.BAD_RESULT, None, f"what it returned cannot be sent: {_cut(str(error))}")
     if isinstance(error, NativeError):
         return Outcome(EndReason.RAISED, None, _cut(str(error)))

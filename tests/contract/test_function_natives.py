@@ -368,8 +368,8 @@ def test_how_a_call_ended_is_what_it_said_last(odd: Path) -> None:
         ("NativeError", "no"),
         ("NativeError", "a\ufffd"),
         ("NativeError", "it failed without saying why"),
-        ("NotPlainError", "the result is said to have 9 bytes, but is NULL"),
-        ("NotPlainError", f"the result has {5 << 20} bytes; at most {SIZE_LIMIT} can be sent"),
+        ("BadAnswerError", "the result is said to have 9 bytes, but is NULL"),
+        ("BadAnswerError", f"the result has {5 << 20} bytes; at most {SIZE_LIMIT} can be sent"),
     ]
     ((end, message),) = called(odd, "it", ("many_words",))
     assert (end, len(message)) == ("NativeError", 500)

@@ -9,7 +9,7 @@ import pytest
 
 from tsched.client.flow import Cancel, Retry, Snooze
 from tsched.executor import verdict
-from tsched.executor.found import NativeError, SourceError
+from tsched.executor.found import BadAnswerError, NativeError, SourceError
 from tsched.executor.frames import MOST_BYTES, ORDERS, REPORTS, FrameError, Unpacker, pack
 from tsched.executor.host_messages import Call, Ended, Progress, Wrote
 from tsched.executor.outcome import NoFunctionError, Outcome, in_words, raised, returned
@@ -62,6 +62,7 @@ def test_an_error_is_said_in_one_line(error: BaseException, words: str) -> None:
         (SourceError("gone"), Outcome("source_failed", None, "gone")),
         (NoFunctionError("none"), Outcome("no_such_function", None, "none")),
         (NativeError("its own words"), Outcome("raised", None, "its own words")),
+        (BadAnswerError("NULL"), Outcome("bad_result", None, "what it returned cannot be sent: NULL")),
     ],
 )
 def test_some_errors_say_how_it_goes_on(error: BaseException, outcome: Outcome) -> None:
