@@ -212,11 +212,15 @@ class SyncCall(Call):
             if self.verdict is None:
                 self._refuse_to_pause()
             return
-        if self._stand_still is None:
-            assert self._home  # noqa: S101 - it runs
-            self._stand_still = StandStill(self._house.loop, self._house.clock, self._home, self.id, self._paused_now)
+        home = self._home
+        assert home  # noqa: S101 - it runs
         if on:
-            self._floor.take_back(self._home)  # type: ignore[arg-type]  # it runs, so it has one
+            self._floor.take_back(home)
+        if not self.running or home.dead:  # its host had not come to it after all, or never will again
+            self._refuse_to_pause()
+            return
+        if self._stand_still is None:
+            self._stand_still = StandStill(self._house.loop, self._house.clock, home, self.id, self._paused_now)
         self._stand_still.turn(on=on and not self.ending)
 
     def breathe(self) -> None:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+import signal
+from collections import Counter, defaultdict
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 RECOVER_S = 1.0
 """So long no work is asked for after a runner could not be started."""
+STARTS = 3
+"""An interpreter that is killed so many times in a row before it is ready cannot be started."""
 
 
 class Floor:
@@ -66,6 +69,8 @@ class Floor:
         self._shared: dict[int, SharedCall] = {}
         """Async calls that wait for their host."""
         self._look_again: asyncio.TimerHandle | None = None
+        self._struck: Counter[Kind] = Counter()
+        """How many hosts in a row died before they were ready."""
         self._burials: set[asyncio.Task[None]] = set()
 
     # -- what the supervisor wants
@@ -305,8 +310,10 @@ class Floor:
         """A host says something about one of its calls; a sync one about the first it has, or it is not our host."""
         if isinstance(report, Loaded):
             home.loaded = True
-        elif isinstance(report, Ready) and home.kind.shared:
-            home.pipes.watch(partial(self._unasked, home))
+        elif isinstance(report, Ready):
+            self._struck.pop(home.kind, None)
+            if home.kind.shared:
+                home.pipes.watch(partial(self._unasked, home))
         attempt_id = getattr(report, "attempt_id", None)
         call = None if attempt_id is None else home.calls.get(attempt_id)
         if call is None:
@@ -377,6 +384,8 @@ class Floor:
             code = str(runner.process.returncode)
             self.outbox.log("error", "runner_did_not_start", profile=runner.kind.profile, code=code)
             self._pause()
+        if isinstance(runner, Host) and not runner.retired:
+            self.take_back(runner)  # now, not when it is buried: what has come back may be recalled meanwhile
         self._bury_soon(runner)
 
     def runner_left(self, runner: Runner) -> None:
@@ -401,12 +410,11 @@ class Floor:
         self.fill()
 
     def _bury_host(self, home: Host) -> None:
-        """Nothing of it is left: what it had not come to waits again, what ran has ended."""
+        """Nothing of it is left: what ran has ended."""
         if home.retired:
             return
-        self.take_back(home)
         if home.up and not home.ready:
-            self._source_failed(home)
+            self._not_started(home)
         elif home.kind.shared:
             home.pipes.drain(partial(self._unasked, home))
         for call in list(home.calls.values()):
@@ -414,6 +422,14 @@ class Floor:
                 self._move_next_in(home)
             call.orphaned()
         home.close()
+
+    def _not_started(self, home: Host) -> None:
+        """Its interpreter did not start. Where it was killed (for want of memory?) it may the next time."""
+        self._struck[home.kind] += 1
+        if home.process.returncode == -signal.SIGKILL and self._struck[home.kind] < STARTS:
+            self._pause()
+        else:
+            self._source_failed(home)
 
     def _source_failed(self, home: Host) -> None:
         """Its interpreter did not start: so it is for all that wait for it."""

@@ -68,7 +68,9 @@ class Port:
             pass
 
     def close(self) -> None:
-        """Let go; an idle runner ends of that."""
+        """Let go; an idle runner ends of that. Harmless when repeated."""
+        if self._sock.fileno() < 0:
+            return
         self._loop.remove_reader(self._sock)
         self._loop.remove_writer(self._sock)
         self._sock.close()
@@ -94,7 +96,7 @@ class Port:
             return False
         for report in reports:
             self._hear(report)
-        return bool(data)
+        return bool(data) and self._sock.fileno() >= 0  # whoever heard may have let go
 
     def _write(self) -> None:
         while self._queue:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +13,10 @@ import pytest
 from tsched.executor import verdict
 from tsched.executor.boot import Boot
 from tsched.executor.frames import ORDERS, REPORTS, Codec, Unpacker, pack
+from tsched.executor.host_messages import Ready
 from tsched.executor.messages import Exited, Run, Started, Term
 from tsched.executor.order import mark, run_order, stdin_file
+from tsched.executor.port import Port
 from tsched.executor.spawn import SpawnError, explain, locate
 from tsched.executor.verdict import Ending
 from tsched.proto.link_pb2 import Assignment, Payload
@@ -138,3 +142,20 @@ def test_errors_are_explained(number: int, cwd: str, reason: str) -> None:
 def test_a_boot_record_shows_no_secret() -> None:
     assert "hush" not in repr(BOOT)
     assert BOOT.profiles == {"low": Profile(name="low", nice=3)}
+
+
+def test_a_port_that_is_let_go_by_whoever_hears_says_no_more() -> None:
+    async def run() -> None:
+        ours, theirs = socket.socketpair()
+        heard: list[Any] = []
+        with theirs:
+            port: Port = Port(
+                asyncio.get_running_loop(), ours, lambda report: (heard.append(report), port.close()), lambda: None
+            )
+            theirs.sendall(pack(REPORTS, [Ready()]))
+            theirs.sendall(pack(REPORTS, [Ready()]))
+            port.read_rest()
+            port.close()
+        assert heard
+
+    asyncio.run(run())
