@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from support.keep import Keep, after
 from tsched.proto.errors import Refusal, RefusalReason
-from tsched.store import graph, model, tasks
+from tsched.proto.values import LOST_LIMIT
+from tsched.store import claims, graph, model, tasks
 
 FINAL = ("succeeded", "failed", "cancelled", "skipped")
 WAITING = ("scheduled", "blocked", "ready", "retrying", "held")
@@ -36,8 +37,12 @@ class Task:
     due_at_us: int
     max_attempts: int
     parents: list[tuple[str, str]]
+    on_lost: str = "fail"
     attempts: int = 0
     failures: int = 0
+    losses: int = 0
+    asked: bool = False
+    """Its cancel, while it runs."""
     result: bytes | None = None
     wants: list[str] = field(default_factory=list)
     live: model.Claimed | None = None
@@ -134,6 +139,7 @@ class GraphMachine(RuleBasedStateMachine):
                     due_at_us=self.now_us + delay_us,
                     hold=data.draw(st.integers(0, 5)) == 0,
                     max_attempts=data.draw(st.integers(1, 3)),
+                    on_lost=data.draw(st.sampled_from(["fail", "retry", "hold"])),
                     retry_delay_us=DELAY_US,
                     dependencies=tuple(
                         each
@@ -148,6 +154,7 @@ class GraphMachine(RuleBasedStateMachine):
             task = Task(answer.id, draft.state, draft.due_at_us, draft.max_attempts, named)
             task.wants = [parent if condition == "ok" else "" for parent, condition in named]
             task.state = "held" if draft.hold else draft.state
+            task.on_lost = draft.on_lost
             self.tasks[answer.id] = task
         for answer in answers:
             task = self.tasks[answer.id]
@@ -207,6 +214,8 @@ class GraphMachine(RuleBasedStateMachine):
             self.end(task, "succeeded")
         elif how == "cancelled":
             self.end(task, "cancelled")
+        elif task.asked:
+            self.end(task, "cancelled" if how == "snoozed" else "failed")
         elif how != "snoozed" and task.attempts >= task.max_attempts:
             self.end(task, "failed")
         else:
@@ -216,6 +225,54 @@ class GraphMachine(RuleBasedStateMachine):
         assert (ended.state, ended.due_at_us) == (task.state, task.due_at_us)
         before[task.id] = task.state
         self.compare_children(before, ended.children)
+
+    @any_in("running")
+    @rule(data=st.data())
+    def ask_for_the_end(self, data: st.DataObject) -> None:
+        """A cancel of one that runs changes nothing yet."""
+        task = self.pick(data, "running")
+        assert self.keep.do(tasks.cancel, id=task.id, now_us=self.now_us).children == ()
+        task.asked = True
+
+    @any_in("running")
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        """An attempt that never started is ready again, or cancelled."""
+        task, told = self.pick(data, "running"), list[model.Child]()
+        assert task.live
+        ids = [task.live.attempt_id]
+        assert self.keep.do(claims.returned, attempt_ids=ids, executor=self.executor, children=told) == [task.id]
+        before = self.states()
+        task.live, task.attempts = None, task.attempts - 1
+        if task.asked:
+            self.end(task, "cancelled")
+        else:
+            task.state = "ready"
+        before[task.id] = task.state
+        self.compare_children(before, told)
+
+    @any_in("running")
+    @rule()
+    def lose(self) -> None:
+        """All that runs is lost at once; what that makes of those that wait is told once."""
+        lost = self.keep.lose(self.executor)
+        before = self.states()
+        for task in [task for task in self.tasks.values() if task.state == "running"]:
+            task.live, task.losses = None, task.losses + 1
+            self.be_lost(task)
+            before[task.id] = task.state
+        assert {each.task_id: each.state for each in lost} == {each.task_id: before[each.task_id] for each in lost}
+        self.compare_children(before, [child for each in lost for child in each.children])
+
+    def be_lost(self, task: Task) -> None:
+        if task.asked:
+            self.end(task, "cancelled")
+        elif task.on_lost == "hold":
+            task.state = "held"
+        elif task.on_lost == "retry" and task.losses < LOST_LIMIT:
+            task.state, task.due_at_us = "ready", self.now_us
+        else:
+            self.end(task, "failed")
 
     def states(self) -> dict[str, str]:
         return {task.id: task.state for task in self.tasks.values()}
@@ -288,7 +345,8 @@ class GraphMachine(RuleBasedStateMachine):
         row = self.keep.get(answer.id)
         there = [parent for parent in old.parents if parent[0] in self.tasks]
         awaited = [parent for parent in there if parent[0] in old.wants and self.met(*parent) is None]
-        task = Task(answer.id, "blocked" if awaited else "ready", self.now_us, row.max_attempts, awaited)
+        assert row.max_attempts >= 1
+        task = Task(answer.id, "blocked" if awaited else "ready", self.now_us, row.max_attempts, awaited, row.on_lost)
         last = max((place for place, parent in enumerate(old.wants) if parent), default=-1)
         task.wants = old.wants[: last + 1]
         self.tasks[answer.id] = task
