@@ -1,6 +1,7 @@
 """Calls of functions on their way through the supervisor: given out, filled with results, ended, told of."""
 
 import asyncio
+import threading
 
 import grpc
 import pytest
@@ -419,5 +420,25 @@ def test_who_reads_a_call_along_is_told_to_its_executor_also_when_it_has_the_cal
             await executor.finish(task, result=stored(7))
             *_, last = [event async for event in following]
             assert anys.from_any(last.ended.result) == 7
+
+    run(told)
+
+
+def test_what_was_given_out_with_its_submission_is_handed_over_though_the_submitter_left(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await executor.say(claim=2)
+            await submit(house, spec("add", value(1), value(2)))
+            await executor.given()
+            begun, end = threading.Event(), threading.Event()
+            held = house.store.write(lambda _: begun.set() or end.wait(10))
+            await asyncio.to_thread(begun.wait)
+            leaving = house.calls.Submit(api_pb2.SubmitRequest(tasks=[spec("add", value(3), value(4), id="left")]))
+            while not house.store.tasks_lane.writer._orders.qsize():  # noqa: ASYNC110 - nobody rings for it
+                await asyncio.sleep(0)
+            leaving.cancel()
+            end.set()
+            await asyncio.wrap_future(held)
+            assert (await executor.given()).task_id == "left"
 
     run(told)
