@@ -1,14 +1,21 @@
-"""Whether code may be loaded: only what nobody but this user and root can change, now or in a moment."""
+"""Whether code may be loaded: only what nobody but this user and root can change, now or in a moment.
+
+Where the umask is 002 a user's files can be written by a group that nobody else is in: that harms nobody.
+"""
 
 from __future__ import annotations
 
+import errno
+import grp
 import os
+import pwd
 import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+ACCESS_LIST = "system.posix_acl_access"
 LINKS_LIMIT = 40
 FILES_LIMIT = 20_000
 """Files and folders in one package that are looked at; one that has more is not trusted."""
@@ -83,7 +90,7 @@ def _check_passage(folder: Path) -> None:
     """A folder on the way. In one like /tmp (sticky) everybody may add, and nobody may replace what is another's."""
     found = folder.stat()
     _check_owner(folder, found)
-    if found.st_mode & OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
+    if _others_write(folder, found) and not found.st_mode & stat.S_ISVTX:
         raise UnsafeError(f"{folder} can be written by others: {_chmod(folder)}")
 
 
@@ -91,9 +98,37 @@ def _check_own(path: Path, *, whole: Path | None = None) -> None:
     """The code itself."""
     found = path.stat()
     _check_owner(path, found)
-    if found.st_mode & OTHERS_WRITE:
+    if _others_write(path, found):
         mend = f"chmod -R go-w {shlex.quote(str(whole))}" if whole else _chmod(path)
         raise UnsafeError(f"{path} can be written by others: {mend}")
+
+
+def _others_write(path: Path, found: os.stat_result) -> bool:
+    """With an access list the group's bits are those of everybody on it."""
+    if not found.st_mode & OTHERS_WRITE:
+        return False
+    return bool(found.st_mode & stat.S_IWOTH) or not is_private(found.st_gid) or _has_list(path)
+
+
+def is_private(gid: int) -> bool:
+    """Whether this is the group that a user was given for themselves: their first, of their name, with nobody else."""
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    if 0 in (user.pw_uid, gid) or user.pw_gid != gid or group.gr_name != user.pw_name:
+        return False
+    if not set(group.gr_mem) <= {user.pw_name}:
+        return False
+    return all(each.pw_uid == user.pw_uid for each in pwd.getpwall() if each.pw_gid == gid)
+
+
+def _has_list(path: Path) -> bool:
+    try:
+        os.getxattr(path, ACCESS_LIST)
+    except OSError as error:
+        return error.errno not in (errno.ENODATA, errno.ENOTSUP)
+    return True
 
 
 def _check_owner(path: Path, found: os.stat_result) -> None:

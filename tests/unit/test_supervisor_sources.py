@@ -1,6 +1,8 @@
 """What is found in the library folder, and what is not loaded because others could change it."""
 
+import grp
 import os
+import pwd
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -76,7 +78,8 @@ def test_of_two_with_the_same_name_the_first_one_counts_and_the_other_says_so(tm
     ]
 
 
-def test_what_others_may_write_is_unsafe_with_the_word_that_mends_it(tmp_path):
+def test_what_others_may_write_is_unsafe_with_the_word_that_mends_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(trust, "is_private", lambda _gid: False)
     folder = library(tmp_path)
     (folder / "foo.py").write_text("")
     for path, mode in ((folder / "foo.py", 0o664), (folder / "foo.py", 0o646), (folder, 0o775), (tmp_path, 0o777)):
@@ -85,6 +88,67 @@ def test_what_others_may_write_is_unsafe_with_the_word_that_mends_it(tmp_path):
         assert unsafe(folder) == f"{path} can be written by others: chmod go-w {path}"
         path.chmod(before)
         assert not plugins(folder)[0].wrong
+
+
+def user(name="ann", uid=7001, gid=7001):
+    return pwd.struct_passwd((name, "x", uid, gid, "", "/", "/bin/sh"))
+
+
+def group(name="ann", gid=7001, members=()):
+    return grp.struct_group((name, "x", gid, list(members)))
+
+
+def known(monkeypatch, users, groups, uid=7001):
+    """These users and groups are all there are, and this user is us."""
+    monkeypatch.setattr(trust.os, "geteuid", lambda: uid)
+    monkeypatch.setattr(trust.pwd, "getpwuid", {each.pw_uid: each for each in users}.__getitem__)
+    monkeypatch.setattr(trust.pwd, "getpwall", lambda: users)
+    monkeypatch.setattr(trust.grp, "getgrgid", {each.gr_gid: each for each in groups}.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("users", "groups", "private"),
+    [
+        ([user()], [group()], True),
+        ([user()], [group(members=["ann"])], True),
+        ([user(), user("bob", 7002, 7002)], [group(), group("bob", 7002)], True),
+        ([user()], [group(members=["bob"])], False),
+        ([user(), user("bob", 7002)], [group()], False),
+        ([user(gid=100)], [group(), group("users", 100)], False),
+        ([user()], [group("staff")], False),
+        ([user()], [], False),
+        ([user("bob", 7002)], [group()], False),
+    ],
+)
+def test_a_private_group_is_a_users_own_with_nobody_else_in_it(monkeypatch, users, groups, private):
+    known(monkeypatch, users, groups)
+    assert trust.is_private(7001) is private
+
+
+def test_roots_group_is_nobodys_private_one(monkeypatch):
+    known(monkeypatch, [user("root", 0, 0)], [group("root", 0)], uid=0)
+    assert not trust.is_private(0)
+
+
+def test_what_only_ones_private_group_may_write_is_safe(tmp_path, monkeypatch):
+    folder = library(tmp_path)
+    (folder / "foo.py").write_text("")
+    mine = folder.stat().st_gid
+    monkeypatch.setattr(trust, "is_private", lambda gid: gid == mine)
+    for path in (folder / "foo.py", folder, tmp_path):
+        path.chmod(0o775)
+    assert not plugins(folder)[0].wrong
+    (folder / "foo.py").chmod(0o666)
+    assert "can be written by others" in unsafe(folder)
+
+
+def test_an_access_list_makes_even_a_private_group_unsafe(tmp_path, monkeypatch):
+    folder = library(tmp_path)
+    (folder / "foo.py").write_text("")
+    (folder / "foo.py").chmod(0o664)
+    monkeypatch.setattr(trust, "is_private", lambda _gid: True)
+    monkeypatch.setattr(trust.os, "getxattr", lambda *_: b"bob may write")
+    assert "can be written by others" in unsafe(folder)
 
 
 def test_everything_in_a_package_counts(tmp_path):
