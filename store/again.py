@@ -11,14 +11,24 @@ from . import model, rows
 from .submission import submit, submitted_as
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .db import Db
 
 
-def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted:  # noqa: A002 - the word of the contract
+def retry(
+    db: Db,
+    *,
+    id: str,  # noqa: A002 - the word of the contract
+    key: str | None,
+    now_us: int,
+    renew: Callable[[bytes], bytes] = lambda payload: payload,
+) -> model.Submitted:
     """Make a new task from a final one, due now. It takes the same results of others, and waits only for those.
 
-    The same key gives the same new task, also when the old one is gone. Raises Refusal NO_SUCH_TASK, WRONG_STATE,
-    ID_TAKEN when the key stands for something else, or STORE_CORRUPT when what the old one ran cannot be opened.
+    They stand at places 0, 1, 2 ... then: `renew` makes a payload that says so of the old one. The same key gives the
+    same new task, also when the old one is gone. Raises Refusal NO_SUCH_TASK, WRONG_STATE, ID_TAKEN when the key stands
+    for something else, or STORE_CORRUPT when what the old one ran cannot be opened.
     """
     content = f"retry of {id}".encode()
     if key is not None and (made := submitted_as(db, key=key, content=content)) is not None:
@@ -28,8 +38,10 @@ def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted: 
         raise Refusal(
             RefusalReason.WRONG_STATE, f"task {id} has not ended ({state}) and cannot be run again", "wait for its end"
         )
+    payload = renew(rows.readable_payload(db, seq, id))
+    old = rows.task(db, seq, with_payload=False)
     (made,) = submit(
-        db, drafts=[_draft(db, rows.task(db, seq, with_payload=False), key, content, now_us)], now_us=now_us
+        db, drafts=[_draft(db, old, payload=payload, key=key, content=content, now_us=now_us)], now_us=now_us
     )
     return _with_results(db, made, seq, now_us)
 
@@ -45,8 +57,8 @@ def _with_results(db: Db, made: model.Submitted, old: int, now_us: int) -> model
     return replace(made, state=TaskState.BLOCKED)
 
 
-def _draft(db: Db, old: model.TaskRow, key: str | None, content: bytes, now_us: int) -> model.Draft:
-    """What the old task was; its payload is sealed anew with the row it goes to."""
+def _draft(db: Db, old: model.TaskRow, *, payload: bytes, key: str | None, content: bytes, now_us: int) -> model.Draft:
+    """What the old task was; the payload is sealed anew with the row it goes to."""
     return model.Draft(
         id=None,
         key=key,
@@ -56,7 +68,7 @@ def _draft(db: Db, old: model.TaskRow, key: str | None, content: bytes, now_us: 
         priority=old.priority,
         state=TaskState.READY,
         due_at_us=now_us,
-        payload=rows.readable_payload(db, old.seq, old.id),
+        payload=payload,
         content=content,
         timeout_us=old.timeout_us,
         grace_us=old.grace_us,

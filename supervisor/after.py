@@ -39,6 +39,17 @@ def places(call: call_pb2.Call) -> frozenset[int]:
     return frozenset(taken)
 
 
+def close_ranks(call: call_pb2.Call) -> None:
+    """Let a call name the tasks whose results it takes as if it waited for no others."""
+    places_now = {place: number for number, place in enumerate(sorted(places(call)))}
+    for each in (*call.args, *call.kwargs.values()):
+        kind = each.WhichOneof("kind")
+        if kind == "result_of":
+            each.result_of = places_now[each.result_of]
+        elif kind == "results_of":
+            each.results_of.after[:] = [places_now[place] for place in each.results_of.after]
+
+
 def check_places(taken: frozenset[int], count: int) -> None:
     """Raises Refusal BAD_ARGUMENTS unless all of them are among so many."""
     if taken and max(taken) >= count:

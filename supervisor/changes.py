@@ -35,15 +35,24 @@ def retry(db: Db, *, id: str, key: str | None, now_us: int) -> model.Submitted: 
 
     Raises Refusal as the store does, and NO_RESULT when it takes the result of a task that is gone.
     """
-    made = tasks.retry(db, id=id, key=key, now_us=now_us)
+    made = tasks.retry(db, id=id, key=key, now_us=now_us, renew=_renewed)
     if not made.existed:
         call = link_pb2.Payload.FromString(tasks.payload(db, id=made.id)).call
-        parents = tasks.parents_of(db, id=id) if after.places(call) else []
-        for place in after.places(call):
-            if parents[place].state is None:
-                message = f"task {id} takes the result of task {parents[place].id}, which is gone"
+        parents = tasks.parents_of(db, id=made.id) if after.places(call) else []
+        for parent in (parents[place] for place in sorted(after.places(call))):
+            if parent.state is None:
+                message = f"task {id} takes the result of task {parent.id}, which is gone"
                 raise Refusal(RefusalReason.NO_RESULT, message, "submit it anew, with another argument")
     return made
+
+
+def _renewed(stored: bytes) -> bytes:
+    """The payload of a task that waits only for those whose results it takes."""
+    payload = link_pb2.Payload.FromString(stored)
+    if not payload.HasField("call"):
+        return stored
+    after.close_ranks(payload.call)
+    return payload.SerializeToString()
 
 
 def _check_kind(request: api_pb2.ModifyRequest, row: model.TaskRow, entry: Entry | None) -> None:

@@ -9,7 +9,7 @@ DELETE FROM dependencies WHERE task = :seq
 
 -- keep_wanted: whose results a task made from another one takes; it waits only for those that have not ended
 INSERT INTO dependencies (task, position, parent, parent_id, condition, wants_result, met)
-SELECT :seq, d.position, d.parent, d.parent_id, CASE WHEN p.finished_at_us IS NULL AND p.seq IS NOT NULL
+SELECT :seq, row_number() OVER (ORDER BY d.position) - 1, d.parent, d.parent_id, CASE WHEN p.finished_at_us IS NULL AND p.seq IS NOT NULL
     THEN d.condition ELSE 'any' END, 1, CASE WHEN p.finished_at_us IS NULL AND p.seq IS NOT NULL THEN NULL ELSE 1 END
 FROM dependencies AS d LEFT JOIN tasks AS p ON p.seq = d.parent
 WHERE d.task = :old AND d.wants_result = 1

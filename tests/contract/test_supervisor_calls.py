@@ -306,6 +306,28 @@ def test_retry_runs_a_call_with_the_results_it_had_and_refuses_when_they_are_gon
     run(told)
 
 
+def test_retry_of_what_takes_some_results_names_them_by_their_new_places_however_often(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await executor.say(claim=6)
+            several = call_pb2.Argument(results_of=call_pb2.Results(after=[3, 1]))
+            parts = [spec("keep", value(each)) for each in range(4)]
+            *parents, task_id = await submit(house, *parts, spec("keep", several, after=range(4)))
+            for number in range(4):
+                await executor.finish(await executor.given(), result=stored(number))
+            for _ in range(3):
+                task = await executor.given()
+                assert (task.task_id, args_of(task)) == (task_id, [[3, 1]])
+                await executor.finish(task, result=stored(0))
+                await executor.say(claim=1)
+                task_id = (await house.calls.Retry(api_pb2.RetryRequest(id=task_id))).tasks[0].id
+                shown = await get(house, task_id)
+                assert [each.id for each in shown.after] == [parents[1], parents[3]]
+                assert list(shown.call.args[0].results_of.after) == [1, 0]
+
+    run(told)
+
+
 async def waited_for(house, *ids):
     """The states in which those tasks ended, as who waits for them is told."""
     calls = house.calls.Wait(api_pb2.WaitRequest(ids=ids))

@@ -347,8 +347,7 @@ class GraphMachine(RuleBasedStateMachine):
         awaited = [parent for parent in there if parent[0] in old.wants and self.met(*parent) is None]
         assert row.max_attempts >= 1
         task = Task(answer.id, "blocked" if awaited else "ready", self.now_us, row.max_attempts, awaited, row.on_lost)
-        last = max((place for place, parent in enumerate(old.wants) if parent), default=-1)
-        task.wants = old.wants[: last + 1]
+        task.wants = [parent for parent in old.wants if parent]
         self.tasks[answer.id] = task
         assert answer.state == task.state
 
