@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -157,13 +158,21 @@ def read(tls: Tls) -> Pems:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(FILE_LIMIT + 1)
+        with path.open("rb", opener=_at_once) as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read(FILE_LIMIT + 1) if regular else b""
     except OSError as error:
-        raise Refusal(RefusalReason.BAD_VALUE, f"cannot read {path}: {error.strerror}", "see who may") from None
+        raise Refusal(RefusalReason.BAD_VALUE, f"cannot read {path}: {error.strerror}", "give a PEM file") from None
+    if not regular:
+        raise Refusal(RefusalReason.BAD_VALUE, f"{path} is no file that can be read again", "give a PEM file")
     if len(data) > FILE_LIMIT:
         raise Refusal(RefusalReason.BAD_VALUE, f"{path} is larger than {FILE_LIMIT} bytes", "give a PEM file")
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open it without waiting for whoever is at the other end of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def certificates(pem: bytes, path: Path) -> list[Certificate]:

@@ -1,5 +1,7 @@
 """Where the service may listen on TCP, and what is said of certificates that are no good."""
 
+import os
+
 import pytest
 
 from support.certs import DAY, Authority
@@ -117,6 +119,11 @@ def test_a_folder_and_what_is_far_too_large_are_refused_by_name(pair, tmp_path):
     (tmp_path / "huge").write_bytes(pair.cert.read_bytes() + b"x" * (1 << 20))
     for path in (tmp_path, tmp_path / "huge"):
         assert str(path) in refused(read, Tls(cert=path, key=pair.key, ca_cert=None))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(pair, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert str(tmp_path / "pipe") in refused(read, Tls(cert=pair.cert, key=tmp_path / "pipe", ca_cert=None))
 
 
 def test_a_key_of_another_certificate_is_refused(authority, pair):
