@@ -37,6 +37,9 @@ _WIDER: dict[str, Callable[[], Anything]] = {
 LIST = f"{PREFIX}taskscheduler.ListValue"
 MAP = f"{PREFIX}taskscheduler.MapValue"
 TYPE_URLS = (*_SCALARS, LIST, MAP)
+Place = tuple[Anything, ...]
+"""Where in a value something lies: (what the whole is called,), or (where what it lies in lies, its place there). In
+words only when something is wrong there: to name each of a million places takes longer than to read them."""
 
 
 def to_any(value: Plain) -> Any:
@@ -47,23 +50,29 @@ def to_any(value: Plain) -> Any:
     return Any(type_url=PREFIX + message.DESCRIPTOR.full_name, value=message.SerializeToString(deterministic=True))
 
 
-def from_any(packed: Any, where: str = "", depth: int = 0) -> Plain:
+def from_any(packed: Any, where: str = "") -> Plain:
     """The plain value. Raises NotPlainError for a type that is not on the list, damaged bytes, or too much depth."""
-    if not packed.type_url and not packed.value:
-        return None
-    if packed.type_url in _SCALARS:
-        value = _parsed(_SCALARS[packed.type_url](), packed, where).value
-        _check_range(value, packed, where)
+    return _plain_of(packed, (where,), 0)
+
+
+def _plain_of(packed: Any, at: Place, depth: int) -> Plain:
+    type_url = packed.type_url
+    if (kind := _SCALARS.get(type_url)) is not None:
+        value = _parsed(kind, packed, at).value
+        if type_url in _WIDER:
+            _check_range(value, packed, at)
         return value
-    if packed.type_url not in (LIST, MAP):
-        raise NotPlainError(f"{_at(where)}no such type: {packed.type_url[:100]!r}")
+    if not type_url and not packed.value:
+        return None
+    if type_url not in (LIST, MAP):
+        raise NotPlainError(f"{_at(at)}no such type: {type_url[:100]!r}")
     if depth >= DEPTH_LIMIT:
-        raise NotPlainError(f"{_at(where[:40])}lists and maps lie more than {DEPTH_LIMIT} deep in each other")
-    if packed.type_url == LIST:
-        values = _parsed(ListValue(), packed, where).values
-        return [from_any(each, f"{where}[{place}]", depth + 1) for place, each in enumerate(values)]
-    fields = _parsed(MapValue(), packed, where).fields
-    return {key: from_any(fields[key], f"{where}[{key!r}]", depth + 1) for key in sorted(fields)}
+        raise NotPlainError(f"{_at(at, 40)}lists and maps lie more than {DEPTH_LIMIT} deep in each other")
+    depth += 1
+    if type_url == LIST:
+        return [_plain_of(each, (at, place), depth) for place, each in enumerate(_parsed(ListValue, packed, at).values)]
+    fields = _parsed(MapValue, packed, at).fields
+    return {key: _plain_of(fields[key], (at, key), depth) for key in sorted(fields)}
 
 
 def _message(value: Plain) -> Message:  # noqa: PLR0911 - one line for each type
@@ -82,19 +91,25 @@ def _message(value: Plain) -> Message:  # noqa: PLR0911 - one line for each type
     return MapValue(fields={key: to_any(each) for key, each in value.items()})
 
 
-def _parsed(message: Anything, packed: Any, where: str) -> Anything:
+def _parsed(kind: Callable[[], Anything], packed: Any, at: Place) -> Anything:
     try:
-        message.ParseFromString(packed.value)
+        return kind.FromString(packed.value)  # type: ignore[attr-defined]  # a class of messages
     except DecodeError:
-        raise NotPlainError(f"{_at(where)}this is no {packed.type_url.removeprefix(PREFIX)}") from None
-    return message
+        raise NotPlainError(f"{_at(at)}this is no {packed.type_url.removeprefix(PREFIX)}") from None
 
 
-def _check_range(value: Plain, packed: Any, where: str) -> None:
-    wider = _WIDER.get(packed.type_url)
-    if wider is not None and (whole := _parsed(wider(), packed, where).value) != value:
-        raise NotPlainError(f"{_at(where)}{whole} is no {packed.type_url.removeprefix(PREFIX)}: out of range")
+def _check_range(value: Plain, packed: Any, at: Place) -> None:
+    if (whole := _parsed(_WIDER[packed.type_url], packed, at).value) != value:
+        raise NotPlainError(f"{_at(at)}{whole} is no {packed.type_url.removeprefix(PREFIX)}: out of range")
 
 
-def _at(where: str) -> str:
+def _at(at: Place, most: int | None = None) -> str:
+    where = _where(at)[:most]
     return f"at {where}: " if where else ""
+
+
+def _where(at: Place) -> str:
+    if len(at) == 1:
+        return str(at[0])
+    outer, place = at
+    return f"{_where(outer)}[{place!r}]"
