@@ -158,7 +158,7 @@ def read(tls: Tls) -> Pems:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb", opener=_at_once) as file:
+        with open(path, "rb", opener=_at_once) as file:
             regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
             data = file.read(FILE_LIMIT + 1) if regular else b""
     except OSError as error:
