@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ..proto.errors import Refusal, RefusalReason
+from ..proto.values import TaskState
 from . import model
 from .cipher import CorruptRecord
 
@@ -47,6 +48,19 @@ def seq_and_state(db: Db, task_id: str) -> tuple[int, str]:
     if row is None:
         raise Refusal(RefusalReason.NO_SUCH_TASK, f"there is no task {task_id}", "`tsched list` shows what there is")
     return row["seq"], row["state"]
+
+
+def wrong_state(task_id: str, state: str, deed: str) -> Refusal:
+    """Why a task cannot be changed, held, deleted or cancelled, and what can be done."""
+    if state == TaskState.RUNNING:
+        return Refusal(
+            RefusalReason.WRONG_STATE, f"task {task_id} is running and cannot be {deed}", "cancel it, or wait for it"
+        )
+    return Refusal(
+        RefusalReason.WRONG_STATE,
+        f"task {task_id} has ended ({state}) and cannot be {deed}",
+        f"`tsched retry {task_id}` runs it once more, as a new task",
+    )
 
 
 def payload(db: Db, seq: int) -> tuple[bytes, int]:
