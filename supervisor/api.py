@@ -35,6 +35,8 @@ from .waiting import Waiting
 
 DRAFTS_AT_ONCE = 100
 """A submission of many keeps the others waiting for no longer than these take."""
+CALL_AT_ONCE_BYTES = 64 * 1024
+"""A call with longer arguments is looked at in a thread: a million values take a second."""
 Context = Any  # grpc.aio.ServicerContext; its type parameters are of no use here
 
 
@@ -108,7 +110,9 @@ class Tasks(api_pb2_grpc.TasksServicer):
     @answered
     async def Modify(self, request: api_pb2.ModifyRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """Change a task that has not started."""
-        entry = drafts.checked_entry(request.call, self._catalogue) if request.HasField("call") else None
+        entry = None
+        if request.HasField("call"):
+            entry = await asyncio.to_thread(drafts.checked_entry, request.call, self._catalogue)
         children: list[model.Child] = []
         now_us = self._clock.now_us()
         command = partial(changes.modify, request=request, entry=entry, now_us=now_us, children=children)
@@ -256,9 +260,13 @@ class Tasks(api_pb2_grpc.TasksServicer):
         drafter = drafts.Drafter(
             request.common, now_us=now_us, config=self._config, catalogue=self._catalogue, tasks=count
         )
+        dear = request.common.call.ByteSize() > CALL_AT_ONCE_BYTES
         wanted = []
         for spec in request.tasks:
-            wanted.append(drafter.draft(spec))
+            if dear or spec.call.ByteSize() > CALL_AT_ONCE_BYTES:
+                wanted.append(await asyncio.to_thread(drafter.draft, spec))
+            else:
+                wanted.append(drafter.draft(spec))
             if len(wanted) % DRAFTS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return wanted
