@@ -134,9 +134,9 @@ def _put_end(task: api.Task, *, as_json: bool) -> None:
 
 def put_result(task: api.Task) -> None:
     """What a function returned, as JSON."""
-    from ..client import as_json as plain
+    from ..client.doing import value
 
-    console.put_json(plain.value(task.result))
+    console.put_json(value(task.result))
 
 
 VERBS = {"call": parser.Verb(arguments=_arguments, run=_call, takes_command=True, mixed=True)}

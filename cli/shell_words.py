@@ -74,7 +74,7 @@ def _where(everywhere: Sequence[str]) -> Namespace:
 
 
 def _ids(client: Connection) -> Iterator[Word]:
-    from ..client.as_json import work
+    from ..client.doing import work
     from ..proto import api_pb2 as api
 
     for task in client.list_page(api.ListRequest(page_size=IDS_SHOWN)).tasks:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..client.as_json import known, value, work
+from ..client.as_json import known
+from ..client.doing import value, work
 from ..proto import durations
 from ..proto.clock import SECOND_US
 from ..proto.values import AttemptState, Condition, EndReason, TaskState

@@ -114,13 +114,13 @@ def _refused(found: Sequence[Mistake], text: str, args: Namespace) -> int:
 
 
 def _put_plan(tasks: Sequence[Task], *, as_json: bool) -> None:
-    from ..client import as_json as plain
+    from ..client import doing
 
     shown = [_task(tasks, each) for each in tasks]
     if as_json:
         console.put_json([_json(each, task) for each, task in zip(tasks, shown, strict=True)])
         return
-    rows = [[each.name, _after(task), plain.work(task)] for each, task in zip(tasks, shown, strict=True)]
+    rows = [[each.name, _after(task), doing.work(task)] for each, task in zip(tasks, shown, strict=True)]
     console.put(table.render(("NAME", "AFTER", "COMMAND"), rows, console.columns()))
 
 
@@ -147,10 +147,10 @@ def _after(task: api.Task) -> str:
 
 def _json(planned: Task, task: api.Task) -> Json:
     """What would be submitted; what the file does not say is left out."""
-    from ..client import as_json
+    from ..client import as_json, doing
 
     asked = planned.spec
-    said: Json = {"task": planned.name, **as_json.doing(task)}
+    said: Json = {"task": planned.name, **doing.doing(task)}
     said["after"] = [{"task": each.id, "condition": each.condition} for each in task.after]
     said |= {
         key: getattr(asked, key) for key in ("id", "name", "queue", "on_lost", "profile", "cwd") if getattr(asked, key)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 import math
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..proto.clock import SECOND_US
+from .doing import doing, value
 
 if TYPE_CHECKING:
-    from google.protobuf.any_pb2 import Any as AnyMessage
     from google.protobuf.message import Message
 
     from ..proto import api_pb2 as api
-    from ..proto.call_pb2 import Argument, Call
 
 Json = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,63 +35,6 @@ def seconds(length_us: int | None) -> float | None:
 def known(message: Message, field: str) -> Any:
     """The value of an optional field, None where it has none."""
     return getattr(message, field) if message.HasField(field) else None
-
-
-def command_line(command: api.Command) -> str:
-    """The command as one line that a shell would take."""
-    return command.shell if command.WhichOneof("form") != "argv" else shlex.join(command.argv.args)
-
-
-def work(shown: api.Task) -> str:
-    """What a task does, as one line: a command as a shell would take it, a function as it would be called."""
-    return call_line(shown.call, shown.after) if shown.HasField("call") else command_line(shown.command)
-
-
-def call_line(call: Call, after: Sequence[api.Parent] = ()) -> str:
-    """`math::add(1, "b", scale=2)`, values as JSON; a result of another task as @result:ID."""
-    args = [_argument_line(each, after) for each in call.args]
-    kwargs = [f"{name}={_argument_line(each, after)}" for name, each in sorted(call.kwargs.items())]
-    return f"{call.function}({', '.join(args + kwargs)})"
-
-
-def _argument_line(argument: Argument, after: Sequence[api.Parent]) -> str:
-    value = _argument(argument, after)
-    match argument.WhichOneof("kind"):
-        case "result_of":
-            return f"@result:{_parent_line(value['@result_of'])}"
-        case "results_of":
-            return f"@results:{','.join(map(_parent_line, value['@results_of']))}"
-    import json  # noqa: PLC0415 - only calls need it
-
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _parent_line(parent: str | int) -> str:
-    return parent if isinstance(parent, str) else f"after[{parent}]"
-
-
-def _argument(argument: Argument, after: Sequence[api.Parent]) -> Any:
-    """A value; {"@result_of": ID} for one that is still to come, its place in `after` where the id is not known."""
-    match argument.WhichOneof("kind"):
-        case "result_of":
-            return {"@result_of": _parent(argument.result_of, after)}
-        case "results_of":
-            return {"@results_of": [_parent(each, after) for each in argument.results_of.after]}
-    return value(argument.value)
-
-
-def _parent(place: int, after: Sequence[api.Parent]) -> str | int:
-    return after[place].id if place < len(after) else place
-
-
-def value(packed: AnyMessage) -> Any:
-    """A value that a function takes or returned, as proto/plain.py writes it; {"@unknown": TYPE} of a later version."""
-    from ..proto import anys, plain  # noqa: PLC0415 - only functions have values
-
-    try:
-        return plain.to_json(anys.from_any(packed))
-    except plain.NotPlainError:
-        return {"@unknown": packed.type_url}
 
 
 def task(task: api.Task) -> Json:
@@ -133,16 +74,6 @@ def task(task: api.Task) -> Json:
         "progress": progress(task.progress) if task.HasField("progress") else None,
         **({"result": value(task.result)} if task.HasField("result") else {}),
     }
-
-
-def doing(task: api.Task) -> Json:
-    """What it runs: a command or a function."""
-    if task.HasField("call"):
-        args = [_argument(each, task.after) for each in task.call.args]
-        kwargs = {name: _argument(each, task.after) for name, each in sorted(task.call.kwargs.items())}
-        return {"command": None, "argv": None, "function": task.call.function, "args": args, "kwargs": kwargs}
-    argv = list(task.command.argv.args) if task.command.WhichOneof("form") == "argv" else None
-    return {"command": command_line(task.command), "argv": argv, "function": None, "args": None, "kwargs": None}
 
 
 def progress(progress: api.Progress) -> Json:

@@ -12,7 +12,8 @@ from ..proto.anys import from_any
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.plain import NotPlainError
 from ..proto.values import AttemptState, TaskState
-from .as_json import command_line, known
+from .as_json import known
+from .doing import command_line
 from .failures import TaskFailed
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
