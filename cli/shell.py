@@ -175,7 +175,30 @@ def _typed(shell: Shell, state_dir: Path) -> None:
                 continue
             except EOFError:
                 return
-            shell.do(line)
+            for each in commands(line):
+                shell.do(each)
+                if shell.over:
+                    return
+
+
+def commands(text: str) -> Iterator[str]:
+    """What was pasted at once, line by line; one with an open quote goes on in the next."""
+    held: list[str] = []
+    for line in text.split("\n"):
+        held.append(line)
+        if _closed(whole := "\n".join(held)):
+            yield whole
+            held.clear()
+    if held:
+        yield "\n".join(held)
+
+
+def _closed(text: str) -> bool:
+    try:
+        shlex.split(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _prompt(code: int) -> str:

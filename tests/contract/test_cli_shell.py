@@ -14,6 +14,7 @@ import pytest
 from support.fake_api import answering, refusing, streaming
 from support.service import TSCHED
 from support.wait import until
+from tsched.cli import shell
 from tsched.proto import api_pb2 as api
 
 PROMPT = "tsched>"
@@ -126,6 +127,14 @@ def test_at_a_terminal_lines_are_done_and_codes_are_shown(fake, terminal, tmp_pa
     history = tmp_path / "xdg" / "tsched" / "shell_history"
     assert "+show 9" in history.read_text()
     assert history.stat().st_mode & 0o777 == 0o600
+
+
+def test_lines_that_are_pasted_at_once_are_done_one_after_the_other(fake, terminal):
+    fake.on["Delete"] = answering(api.DeleteResponse())
+    terminal.type("\x1b[200~delete 1\ndelete 2\n\ndelete '3'\x1b[201~\r")
+    until(lambda: len(fake.requests("Delete")) == 3, what="all that was pasted is done", timeout_s=30)
+    assert [each.id for each in fake.requests("Delete")] == ["1", "2", "3"]
+    assert list(shell.commands("run -- sh -c 'a\nb'\nlist")) == ["run -- sh -c 'a\nb'", "list"]
 
 
 def test_words_are_completed(fake, terminal):
