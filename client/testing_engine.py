@@ -17,10 +17,12 @@ from ..proto import api_pb2 as api
 from ..proto.clock import SECOND_US, SystemClock
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import FINAL_TASK_STATES, Condition, EndReason, TaskState
+from . import testing_attempts as attempts
 from . import testing_calls as calls
 from .connection import late
 from .requests import only_remote
-from .testing_calls import Kept, Prepared, Verdict
+from .testing_attempts import Prepared, Verdict
+from .testing_calls import Kept
 
 ATTEMPTS_LIMIT = 1000
 """Of one task, run at once: one that snoozes for ever would never come to an end."""
@@ -90,7 +92,7 @@ class Engine:
         """Run everything that is due, what that submits included, until nothing is; how many attempts were made."""
         made = 0
         while (attempt := self._begun(queue, self.now_us())) is not None:
-            self._conclude(attempt.task, calls.run(attempt))
+            self._conclude(attempt.task, attempts.run(attempt))
             made += 1
         return made
 
@@ -98,7 +100,7 @@ class Engine:
         """`drain` for async code: async functions run in its event loop."""
         made = 0
         while (attempt := self._begun(queue, self.now_us())) is not None:
-            self._conclude(attempt.task, await calls.arun(attempt))
+            self._conclude(attempt.task, await attempts.arun(attempt))
             made += 1
         return made
 
@@ -120,12 +122,12 @@ class Engine:
     def run_all(self) -> None:
         """Run everything, whenever it is due: time passes as is needed."""
         while (attempt := self._begun(None, None)) is not None:
-            self._conclude(attempt.task, calls.run(attempt))
+            self._conclude(attempt.task, attempts.run(attempt))
 
     async def arun_all(self) -> None:
         """`run_all` for async code."""
         while (attempt := self._begun(None, None)) is not None:
-            self._conclude(attempt.task, await calls.arun(attempt))
+            self._conclude(attempt.task, await attempts.arun(attempt))
 
     # Keeping.
 
@@ -189,7 +191,7 @@ class Engine:
             task = min(ready, key=lambda each: (-each.priority, each.due_us))
             if len(task.attempts) >= ATTEMPTS_LIMIT:
                 raise RuntimeError(f"task {task.id} ({task.spec.call.function}) was tried {ATTEMPTS_LIMIT} times")
-            return calls.begin(task, [self._tasks[name].result for name, _ in task.parents], self.now_us())
+            return attempts.begin(task, [self._tasks[name].result for name, _ in task.parents], self.now_us())
 
     def _conclude(self, task: Kept, verdict: Verdict) -> None:
         with self._lock:
