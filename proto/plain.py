@@ -80,7 +80,7 @@ def _nested(value: Any, where: str, depth: int) -> Plain:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise NotPlainError(f"{_at(where)}a map's key is a {type(key).__name__}, not a string")
+                raise NotPlainError(f"{_at(where)}a map's key is of type {type(key).__name__}, not a string")
         return {
             _encodable(str.__str__(key), where): plain(each, f"{where}[{key!r}]", depth + 1)
             for key, each in value.items()

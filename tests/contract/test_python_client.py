@@ -365,7 +365,7 @@ def test_where_nobody_listens_the_error_says_how_to_start_a_service(tmp_path: Pa
 
 def test_arguments_that_cannot_be_sent_are_refused_before_anything_is(fake, client):
     error = refused(lambda: add.delay([1, {2: 3}]))
-    assert (error.reason, error.message) == ("bad_arguments", "argument 1: at [1]: a map's key is a int, not a string")
+    assert (error.reason, error.message) == ("bad_arguments", "argument 1: at [1]: a map's key is of type int, not a string")
     assert refused(lambda: client.submit("f", kwargs={"x": 2**64})).message.startswith("argument 'x': ")
     assert fake.requests("Submit") == []
 
