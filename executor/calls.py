@@ -1,32 +1,27 @@
 """Attempts of tasks that are calls of functions: what they add to an attempt's life (attempts.py).
 
-A sync call is alone in its host when it has begun, though others may wait behind it there. Async ones share a host.
+A sync call is alone in its host when it has begun, though others may wait behind it there. Async ones share a host
+(shared_call.py).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import DecodeError
-
-from ..proto.anys import from_any, to_any
 from ..proto.clock import SECOND_US
 from ..proto.link_pb2 import Progress, Started
-from ..proto.plain import SIZE_LIMIT, NotPlainError, from_json
-from ..proto.taskscheduler_pb2 import ListValue
-from ..proto.values import AttemptState, EndReason, SourceKind
+from ..proto.values import SourceKind
 from . import host_messages as host
 from . import verdict as verdicts
 from .attempts import Attempt, House
 from .kinds import Kind
 from .messages import Paused as HostPaused
+from .payloads import arguments, judged, native_arguments
 from .standstill import StandStill
 from .stop import Fall
 from .verdict import Verdict
 
 if TYPE_CHECKING:
-    from ..proto.call_pb2 import Call as CallMessage
     from ..proto.link_pb2 import Assignment
     from .hosts import Host
     from .messages import Message
@@ -78,7 +73,7 @@ class Call(Attempt):
         """What the host is told. Raises NotPlainError when the arguments are damaged, or it cannot take such."""
         given, call = self.given, self.given.payload.call
         self._native = self._floor.sources[given.source]["kind"] == SourceKind.NATIVE
-        args, kwargs = _native_arguments(call) if self._native else _arguments(call)
+        args, kwargs = native_arguments(call) if self._native else arguments(call)
         timeout_us = given.timeout_us if given.HasField("timeout_us") else None
         names = (given.task_id, given.number, given.max_attempts or 1, call.function, given.queue)
         return host.Call(self.id, *names, timeout_us, args, kwargs)
@@ -120,7 +115,7 @@ class Call(Attempt):
         """It has ended, and nothing it started is left."""
         self._ended = report
         ending = self.ending if report.stopped else None
-        self._end(verdicts.stopped(ending) if ending else _judged(report, native=self._native), report.at_us)
+        self._end(verdicts.stopped(ending) if ending else judged(report, native=self._native), report.at_us)
 
     def _end(self, verdict: Verdict, at_us: int) -> None:
         self.verdict = verdict
@@ -272,113 +267,3 @@ class SyncCall(Call):
         if ended and ended.writes and not ended.tired:
             home.send(host.GoOn())
         home.calls.pop(self.id, None)
-
-
-class SharedCall(Call):
-    """A call that runs beside others in one host."""
-
-    shared = True
-
-    def __init__(self, given: Assignment, house: CallHouse) -> None:
-        super().__init__(given, house)
-        self._look: Any = None
-
-    def launch(self, runner: Any) -> None:
-        """Have the host run it beside the others. Raises NotPlainError."""
-        order = self.order()
-        self._home = runner
-        runner.calls[self.id] = self
-        runner.send(order)
-        self.begin()
-        self._look = self._house.loop.call_later(QUICK_S, self._has_started)
-
-    def hear(self, report: Message) -> None:
-        """The host says something about it."""
-        if isinstance(report, host.Wrote):
-            self._has_written(report)
-        else:
-            super().hear(report)
-
-    def orphaned(self) -> None:
-        """Its host has died, and nothing of it is left. Whose doing it was is known of one that was to end only."""
-        home = self._home
-        if self.verdict is not None or home is None:
-            return
-        if self.ending:
-            verdict = verdicts.exited(home.process.returncode, self.ending)
-        elif home.loaded:
-            verdict = verdicts.RUNNER_DIED
-        else:
-            verdict = verdicts.not_loaded(self.given.source, home.process.returncode)
-        self._end(verdict, self._house.clock.now_us())
-
-    def pause(self, *, on: bool) -> None:
-        """It cannot stand still: others run in the same process."""
-        if self.verdict is None:
-            self._refuse_to_pause()
-
-    def breathe(self) -> None:
-        """Hear its host again, as soon as there is room for what it writes."""
-        if self._home and not self.output.window.full:
-            self._house.held_back.discard(self)
-            self._home.port.resume()
-
-    def _has_written(self, report: host.Wrote) -> None:
-        if self.verdict is not None:
-            return
-        self._write(report.stream, report.text.encode("utf-8", "surrogateescape"))
-        if self.output.window.full and self._home:
-            self._house.held_back.add(self)
-            self._home.port.pause()
-
-    def _ask(self) -> None:
-        assert self._home  # noqa: S101 - it runs
-        self._home.send(host.Cancel(self.id))
-
-    def _leave_home(self) -> None:
-        assert self._home  # noqa: S101 - it had begun
-        self._look.cancel()
-        self._home.calls.pop(self.id, None)
-        self._home.port.resume()
-
-
-def _arguments(call: CallMessage) -> tuple[list[Any], dict[str, Any]]:
-    """Raises NotPlainError."""
-    kwargs = {name: from_any(call.kwargs[name].value, name) for name in call.kwargs} if call.kwargs else {}
-    return [from_any(argument.value, str(place)) for place, argument in enumerate(call.args)], kwargs
-
-
-def _native_arguments(call: CallMessage) -> tuple[bytes, dict[str, Any]]:
-    """Raises NotPlainError."""
-    if call.kwargs:
-        raise NotPlainError("a native function takes no arguments by name")
-    return ListValue(values=[argument.value for argument in call.args]).SerializeToString(), {}
-
-
-def _judged(report: host.Ended, *, native: bool) -> Verdict:
-    if report.how != "returned":
-        again_in_us = None if report.value is None else round(report.value * SECOND_US)
-        return verdicts.called(report.how, report.message, None, again_in_us)
-    try:
-        result = _result(report.value, native=native)
-    except NotPlainError as error:
-        text = f"what it returned cannot be sent: {error}"
-        return Verdict(state=AttemptState.FAILED, reason=EndReason.BAD_RESULT, message=text)
-    if len(result) > SIZE_LIMIT:
-        text = f"what it returned takes {len(result)} bytes; {SIZE_LIMIT} can be kept"
-        return Verdict(state=AttemptState.FAILED, reason=EndReason.BAD_RESULT, message=text)
-    return verdicts.called("returned", "", result, None)
-
-
-def _result(value: Any, *, native: bool) -> bytes:
-    """As bytes on the wire. Raises NotPlainError."""
-    if value is None:
-        return b""
-    plain = from_json(value)
-    if not native:
-        return to_any(plain).SerializeToString(deterministic=True)
-    try:
-        from_any(AnyMessage.FromString(plain))
-    except (DecodeError, TypeError):
-        raise NotPlainError("this is no google.protobuf.Any") from None
-    return bytes(plain)

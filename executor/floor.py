@@ -16,12 +16,13 @@ from ..proto.plain import NotPlainError
 from ..proto.procs import NONCE_VARIABLE
 from ..proto.values import EndReason
 from . import verdict as verdicts
-from .calls import QUICK_S, Call, SharedCall, SyncCall
+from .calls import QUICK_S, Call, SyncCall
 from .commands import Command
 from .host_messages import Ended, Loaded, Ready
 from .hosts import AHEAD, Host
 from .messages import Exited, Refused
 from .pool import Pool
+from .shared_call import SharedCall
 from .slots import Desk
 from .sweep import sweep
 from .verdict import Ending

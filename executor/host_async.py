@@ -13,7 +13,6 @@ import functools
 import io
 import os
 import sys
-import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -23,79 +22,20 @@ from ..client.context import entered
 from ..client.flow import Cancelled
 from ..proto.plain import to_json
 from .brood import Brood
+from .gatherer import Gatherer
 from .host import CLOCK, Code, Wear, context_of
-from .host_messages import Call, Cancel, Ended, HostReport, Progress, Ready, Wrote
+from .host_messages import Call, Cancel, Ended, Progress, Ready, Wrote
 from .outcome import RETURNED, Outcome, raised, returned
 from .throttle import EVERY_S, progress_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from .found import Function
-    from .messages import Report
     from .upward import Port
 
 THREADS = 64
 """Native calls that block at the same time."""
-MOST_GATHERED_CHARACTERS = 256 * 1024
 HOME = "/"
 UMASK = 0o022
-
-
-class Gatherer:
-    """Reports on their way to the executor, gathered for as long as the loop is busy."""
-
-    def __init__(self, port: Port) -> None:
-        self._port = port
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.get_ident()
-        self._reports: list[HostReport] = []
-        self._characters = 0
-        self._gathering = threading.RLock()
-
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Send whenever this loop has done what it has at hand."""
-        self._loop = loop
-
-    def put(self, report: HostReport) -> None:
-        """Send this, from any thread. Waits while the executor does not read."""
-        with self._gathering:
-            first = not self._reports
-            self._reports.append(report)
-            if isinstance(report, Wrote):
-                self._characters += len(report.text)
-            if self._characters > MOST_GATHERED_CHARACTERS or self._loop is None:
-                self.flush()
-            elif first and threading.get_ident() == self._thread:
-                self._loop.call_soon(self.flush)
-            elif first:
-                self._loop.call_soon_threadsafe(self.flush)
-
-    def flush(self) -> None:
-        """Send what there is."""
-        with self._gathering:
-            reports, self._reports, self._characters = self._reports, [], 0
-            if reports:
-                self._port.send(*_joined(reports))
-
-
-def _joined(reports: Iterable[HostReport]) -> list[Report]:
-    """What follows each other in one stream of one call is one report."""
-    joined: list[Report] = []
-    texts: list[str] = []
-    place = (0, 0)
-    for report in reports:
-        if isinstance(report, Wrote) and (report.attempt_id, report.stream) == place:
-            texts.append(report.text)
-            continue
-        if texts:
-            joined.append(Wrote(*place, "".join(texts)))
-        texts, place = [], (0, 0)
-        if isinstance(report, Wrote):
-            texts, place = [report.text], (report.attempt_id, report.stream)
-        else:
-            joined.append(report)
-    return [*joined, Wrote(*place, "".join(texts))] if texts else joined
 
 
 class Running:
