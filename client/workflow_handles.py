@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, cast
 
 from ..proto import api_pb2 as api
-from ..proto.errors import RefusalReason
+from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import FINAL_TASK_STATES, TaskState
 from . import views
 from .failures import TaskFailed, TschedError, public_errors
@@ -84,8 +84,9 @@ class Workflow(_Submitted[R_co, Handle[Any]]):
                     part.cancel(grace)
 
     def _cause(self) -> TaskFailed | None:
-        tasks = (self._service.get(part.id) for part in self.parts)
-        return first_failure(tasks)
+        with _unless_gone():
+            return first_failure(self._service.get(part.id) for part in self.parts)
+        return None
 
 
 class AsyncWorkflow(_Submitted[R_co, AsyncHandle[Any]]):
@@ -135,7 +136,11 @@ class AsyncWorkflow(_Submitted[R_co, AsyncHandle[Any]]):
                     await part.cancel(grace)
 
     async def _cause(self) -> TaskFailed | None:
-        return first_failure(iter([await self._service.get(part.id) for part in self.parts]))
+        with _unless_gone():
+            for part in self.parts:
+                if (failed := first_failure([await self._service.get(part.id)])) is not None:
+                    return failed
+        return None
 
 
 def named(shape: Shape, ids: Sequence[str]) -> Shape:
@@ -154,7 +159,7 @@ def collected(shape: Shape, ended: dict[str, api.Task]) -> Any:
     return [collected(each, ended) for each in shape]
 
 
-def first_failure(tasks: Iterator[api.Task]) -> TaskFailed | None:
+def first_failure(tasks: Iterable[api.Task]) -> TaskFailed | None:
     """The failure for which others were skipped; tasks come before those that need them."""
     failed = FINAL_TASK_STATES - {TaskState.SUCCEEDED, TaskState.SKIPPED}
     return next((views.failure(task) for task in tasks if task.state in failed), None)
@@ -167,6 +172,16 @@ def _unless_ended() -> Iterator[None]:
         yield
     except TschedError as error:
         if error.reason != RefusalReason.WRONG_STATE:
+            raise
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Pass over that a task is kept no more: what is told without it is true as well."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.reason is not RefusalReason.NO_SUCH_TASK:
             raise
 
 

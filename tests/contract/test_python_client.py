@@ -284,6 +284,21 @@ def test_a_skipped_end_tells_of_the_failure_behind_it(fake, client):
         workflow.result()
 
 
+def test_a_skipped_end_is_told_as_such_where_the_failure_behind_it_is_kept_no_more(fake, client):
+    async def awaited():
+        async with AsyncClient(fake.socket) as asking:
+            with asking.as_default():
+                await (await chain(add.s(1), add.s()).adelay())
+
+    fake.on["Get"] = refusing("NOT_FOUND", "no_such_task", "there is no task 1")
+    fake.on["Wait"] = waiting(ended(id="2", state="skipped", reason="dependency", message="it waited for 1"))
+    with pytest.raises(TaskFailed, match="task 2 skipped"):
+        chain(add.s(1), add.s()).delay().result()
+    fake.on["Wait"] = waiting(ended(id="4", state="skipped", reason="dependency", message="it waited for 3"))
+    with pytest.raises(TaskFailed, match="task 4 skipped"):
+        asyncio.run(awaited())
+
+
 def test_a_task_is_told_as_values(fake, client):
     progress = api.Progress(done=40, total=100, text="rows", at_us=3_000_000)
     attempt = api.Attempt(number=1, state="running", started_at_us=2_000_000)
@@ -365,7 +380,10 @@ def test_where_nobody_listens_the_error_says_how_to_start_a_service(tmp_path: Pa
 
 def test_arguments_that_cannot_be_sent_are_refused_before_anything_is(fake, client):
     error = refused(lambda: add.delay([1, {2: 3}]))
-    assert (error.reason, error.message) == ("bad_arguments", "argument 1: at [1]: a map's key is of type int, not a string")
+    assert (error.reason, error.message) == (
+        "bad_arguments",
+        "argument 1: at [1]: a map's key is of type int, not a string",
+    )
     assert refused(lambda: client.submit("f", kwargs={"x": 2**64})).message.startswith("argument 'x': ")
     assert fake.requests("Submit") == []
 
