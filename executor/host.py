@@ -84,12 +84,12 @@ class Wear:
         self.calls = 0
         self._at_first = 0
 
-    def worn(self) -> bool:
-        """One more call has ended."""
+    def worn(self, peak_bytes: int | None = None) -> bool:
+        """One more call has ended. `peak_bytes`: it took more memory than any before it, which it may hold still."""
         self.calls += 1
         if self.calls == 1:
             self._at_first = resident_bytes()
-        if self.calls % CALLS_PER_LOOK:
+        if self.calls % CALLS_PER_LOOK and peak_bytes is None:
             return False
         return self.calls >= CALLS_PER_HOST or resident_bytes() - self._at_first > GROWTH_BYTES
 

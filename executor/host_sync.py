@@ -146,7 +146,7 @@ class SyncHost:
         leftovers = _end_children()
         cpu_s, peak_bytes = self._usage()
         self._surroundings.flush()
-        tired = not self._surroundings.restore() or self._wear.worn() or self._code.failed or leftovers > 0
+        tired = not self._surroundings.restore() or self._wear.worn(peak_bytes) or self._code.failed or leftovers > 0
         writes = self._surroundings.written()
         times = (began_at_us, began_us, at_us, mono_us)
         spent = (cpu_s, peak_bytes, leftovers)

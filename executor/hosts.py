@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 BEGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "begin.py")
 RUNNER_VARIABLE = "TSCHED_RUNNER"
 """The environment variable that carries the mark of a host."""
+START_S = 60.0
+"""So long an interpreter may take until it waits for calls."""
 LEAVE_S = 5.0
 """So long a host that is let go may take to end."""
 AHEAD = 16
@@ -62,6 +64,7 @@ class Host(Runner):
         """Whether it was said that not all output is known to be whose."""
         self.began_s = 0.0
         self.look: asyncio.TimerHandle | None = None
+        """When it is seen to next: whether it is ready, then whether its call takes its time."""
         self._loop = loop
         self._source = source
         self._entry = f"{RUNNER_VARIABLE}={mark}".encode()
@@ -94,7 +97,15 @@ class Host(Runner):
 
     def open(self) -> None:
         """It is about to become a host: tell it of what."""
+        self.look = self._loop.call_later(START_S, self.kill)
         self.send(Open(self._source, self.kind.shared), [os.dup(self._theirs.fileno())])
+
+    def begin_to_wait(self) -> None:
+        """It waits for calls."""
+        self.ready = True
+        if self.look:
+            self.look.cancel()
+            self.look = None
 
     def give(self, call: Call, order: Order) -> bool:
         """Send it a sync call; False when there is no room. Raises OSError."""

@@ -195,7 +195,7 @@ class Pool:
         if isinstance(report, Exited | Ended):
             runner.tired = runner.tired or bool(report.tired)
         elif isinstance(report, Ready) and isinstance(runner, Host):
-            runner.ready = True
+            runner.begin_to_wait()
             self.release(runner)
         if runner.kind.host and not sane(report):
             runner.kill()

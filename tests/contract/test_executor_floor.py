@@ -17,6 +17,7 @@ import pytest
 
 from support import procs, victims
 from tsched.executor import floor as floors
+from tsched.executor import hosts
 from tsched.executor.boot import Boot
 from tsched.executor.floor import Floor
 from tsched.executor.hosts import Host
@@ -203,5 +204,24 @@ def test_one_that_is_killed_each_time_is_no_source(monkeypatch: pytest.MonkeyPat
                 await said.until(lambda: home.dead and not floor._burials and not floor.desk.paused)  # noqa: B023
             assert said.finished[1].reason == "source_failed"
             assert "was killed by SIGKILL" in said.finished[1].message
+
+    asyncio.run(run())
+
+
+def test_an_interpreter_that_does_not_get_ready_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stuck = tmp_path / "python"
+    stuck.write_text("#!/bin/sh\nexec sleep 1000\n")
+    stuck.chmod(0o755)
+
+    async def run() -> None:
+        async with open_floor(monkeypatch) as (floor, said):
+            said.hold_burials.set()
+            monkeypatch.setattr(floors, "STARTS", 1)
+            monkeypatch.setattr(hosts, "START_S", 0.2)
+            floor.know([Source(name="mine", generation=1, kind="functions", python=str(stuck), modules=["victims"])])
+            give(floor, 1, "echo", 1)
+            floor.fill()
+            await said.ended(1)
+            assert said.finished[1].reason == "source_failed"
 
     asyncio.run(run())

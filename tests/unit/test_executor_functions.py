@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tsched.client.flow import Cancel, Retry, Snooze
-from tsched.executor import verdict
+from tsched.executor import host, verdict
 from tsched.executor.found import BadAnswerError, NativeError, SourceError
 from tsched.executor.frames import MOST_BYTES, ORDERS, REPORTS, FrameError, Unpacker, pack
 from tsched.executor.host_messages import Call, Ended, Progress, Wrote
@@ -201,3 +201,15 @@ def test_without_grace_no_call_is_asked() -> None:
     ending.descend(0)
     loop.timers[-1].call()
     assert said == ["kill"]
+
+
+def test_a_host_that_holds_much_more_than_at_first_is_replaced_after_the_call_that_took_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = [10]
+    monkeypatch.setattr(host, "resident_bytes", lambda: held[-1])
+    wear = host.Wear()
+    assert not wear.worn(10)
+    held.append(10 + 2 * host.GROWTH_BYTES)
+    assert not wear.worn()
+    assert wear.worn(held[-1])
