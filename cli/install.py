@@ -39,7 +39,7 @@ def _service(args: Namespace) -> int:
 def _unit(args: Namespace) -> unit.Unit:
     config = launch.configured(args.config)
     named = endpoint.default_config_path()
-    if not config and os.environ.get("XDG_CONFIG_HOME") and named.exists():
+    if not config and os.environ.get("XDG_CONFIG_HOME") and endpoint.is_there(named):
         config = ["--config", str(named)]  # systemd knows nothing of that variable
     return unit.build(
         user=args.user or os.geteuid() != 0,

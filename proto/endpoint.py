@@ -53,6 +53,17 @@ def default_config_path() -> Path:
     return (Path(base) if base else Path.home() / ".config") / "tsched" / "config.toml"
 
 
+def is_there(path: Path) -> bool:
+    """Whether something is there, or may be: what is kept from us is told by whoever reads it."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def runtime_dir(state_dir: Path) -> Path:
     """The 0700 folder of the sockets of a state folder: XDG_RUNTIME_DIR (else /tmp/tsched-UID) / tsched-DIGEST."""
     base = os.environ.get("XDG_RUNTIME_DIR")

@@ -232,7 +232,7 @@ def _config_path(asked: Path | None) -> Path | None:
     if asked is not None:
         return asked
     default = endpoint.default_config_path()
-    return default if os.environ.get("TSCHED_CONFIG") or default.exists() else None
+    return default if os.environ.get("TSCHED_CONFIG") or endpoint.is_there(default) else None
 
 
 def _paths(options: argparse.Namespace) -> Paths:

@@ -14,6 +14,7 @@ from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
+from ..proto import endpoint
 from ..proto.values import SourceKind
 from . import trust
 from .config import Config, FunctionSource
@@ -53,7 +54,7 @@ def library_of(config: Config, state_dir: Path, asked: Path | None) -> Path | No
     if config.library_folder:
         return Path(config.library_folder)
     default = default_library(state_dir)
-    return default if default.is_dir() else None
+    return default if endpoint.is_there(default) else None
 
 
 def discover(config: Config, library: Path | None) -> list[Found]:

@@ -135,6 +135,11 @@ def test_what_keeps_a_supervisor_from_starting_is_told_in_one_line(home):
     code, out, _ = home.cli("up", "-d", "--json", env={"TSCHED_CONFIG": str(config)})
     assert code == 2
     assert "line 1" in json.loads(out)["error"]["message"]
+    code, _, err = home.cli(
+        "run", "--", "true", env={"XDG_CONFIG_HOME": f"/{'x' * 300}"}
+    )  # read by nobody, as another's
+    assert (code, err.count("\n")) == (2, 1)
+    assert "File name too long" in err
     home.state_dir.rmdir() if not any(home.state_dir.iterdir()) else shutil.rmtree(home.state_dir)
     home.state_dir.write_text("a file")
     code, _, err = home.cli("run", "--", "true")

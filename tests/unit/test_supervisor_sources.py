@@ -274,6 +274,9 @@ def test_the_folder_of_plugins_is_the_one_asked_for_then_the_configured_then_the
     assert sources.library_of(shipped, tmp_path, None) == tmp_path / "tsched" / "plugins"
     assert sources.library_of(own, tmp_path, None) == Path("/opt/plugins")
     assert sources.library_of(own, tmp_path, Path("/asked")) == Path("/asked")
+    monkeypatch.setenv("XDG_DATA_HOME", f"/{'x' * 300}")  # as good as a folder that is kept from us
+    kept = sources.library_of(shipped, tmp_path, None)
+    assert "File name too long" in sources.library_trouble(kept)
     assert sources.default_library(Path("/var/lib/tsched")) == Path("/var/lib/tsched/plugins")
 
 
