@@ -18,7 +18,7 @@ from ..proto import api_pb2 as api
 from ..proto import call_pb2 as wire
 from ..proto.anys import from_any, to_any
 from ..proto.clock import SECOND_US
-from ..proto.plain import SIZE_LIMIT, NotPlainError, plain
+from ..proto.plain import SIZE_LIMIT, NotPlainError, least_bytes, plain
 from ..proto.values import AttemptState, EndReason, TaskState
 from .context import Context, entered
 from .flow import Cancel, Cancelled, Retry, Snooze
@@ -141,9 +141,13 @@ def _written(task: Kept) -> Iterator[None]:
 
 def _returned(value: Any) -> Verdict:
     try:
-        result = to_any(plain(value))
+        returned = plain(value)
     except NotPlainError as error:
         return Verdict(TaskState.FAILED, EndReason.BAD_RESULT, f"what it returned cannot be sent: {error}")
+    if (size := least_bytes(returned)) > SIZE_LIMIT:
+        message = f"what it returned takes at least {size} bytes; {SIZE_LIMIT} can be kept"
+        return Verdict(TaskState.FAILED, EndReason.BAD_RESULT, message)
+    result = to_any(returned)
     if result.ByteSize() > SIZE_LIMIT:
         message = f"what it returned takes {result.ByteSize()} bytes; {SIZE_LIMIT} can be kept"
         return Verdict(TaskState.FAILED, EndReason.BAD_RESULT, message)

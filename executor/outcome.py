@@ -8,14 +8,12 @@ import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..client.flow import Cancel, Cancelled, Retry, Snooze
-from ..proto.plain import SIZE_LIMIT, NotPlainError, plain, to_json
+from ..proto.plain import SIZE_LIMIT, NotPlainError, least_bytes, plain, to_json
 from ..proto.values import EndReason
 from .found import BadAnswerError, NativeError, SourceError, shortened
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from ..proto.plain import Plain
 
 RETURNED = "returned"
 CANCEL = "cancel"
@@ -40,7 +38,7 @@ def returned(value: object) -> Outcome:
         return _NONE
     try:
         result = plain(value)
-        if (size := _least_bytes(result)) > SIZE_LIMIT:  # no frame holds any size
+        if (size := least_bytes(result)) > SIZE_LIMIT:  # no frame holds any size
             text = f"what it returned takes at least {size} bytes; {SIZE_LIMIT} can be kept"
             return Outcome(EndReason.BAD_RESULT, None, text)
         return Outcome(RETURNED, to_json(result))
@@ -53,19 +51,6 @@ def returned(value: object) -> Outcome:
 
 
 _NONE = Outcome(RETURNED)
-_NESTED_BYTES = 2
-"""What a value inside of another takes at least: none does."""
-
-
-def _least_bytes(value: Plain) -> int:
-    """What a value takes on the wire at least; quicker to tell than what it takes."""
-    if isinstance(value, (str, bytes)):
-        return len(value)
-    if isinstance(value, list):
-        return _NESTED_BYTES * len(value) + sum(_least_bytes(each) for each in value if each is not None)
-    if isinstance(value, dict):
-        return sum(_NESTED_BYTES + len(key) + _least_bytes(each) for key, each in value.items())
-    return 0
 
 
 def raised(error: BaseException) -> Outcome:  # noqa: PLR0911 - one line for each kind

@@ -15,6 +15,8 @@ from typing import Any
 
 DEPTH_LIMIT = 64
 """Lists and maps inside each other."""
+_NESTED_BYTES = 2
+"""What a value inside of another takes at least: none does."""
 SIZE_LIMIT = 4 * 1024 * 1024
 """Of all arguments of a call, and of a result, as bytes on the wire."""
 INT64_LEAST = -(2**63)
@@ -124,3 +126,14 @@ def _encodable(text: Any, where: str) -> str:
 
 def _at(where: str) -> str:
     return f"at {where}: " if where else ""
+
+
+def least_bytes(value: Plain) -> int:
+    """What a value takes on the wire at least; quicker to tell than what it takes."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, list):
+        return _NESTED_BYTES * len(value) + sum(least_bytes(each) for each in value if each is not None)
+    if isinstance(value, dict):
+        return sum(_NESTED_BYTES + len(key) + least_bytes(each) for key, each in value.items())
+    return 0
