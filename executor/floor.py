@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections import Counter, defaultdict
+from collections import defaultdict
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..proto.plain import NotPlainError
-from ..proto.procs import NONCE_VARIABLE
 from ..proto.values import EndReason
 from . import verdict as verdicts
+from .burials import Burials
 from .calls import QUICK_S, Call, SyncCall
 from .commands import Command
 from .host_messages import Ended, Loaded, Ready
@@ -24,7 +23,6 @@ from .messages import Exited, Refused
 from .pool import Pool
 from .shared_call import SharedCall
 from .slots import Desk
-from .sweep import sweep
 from .verdict import Ending
 from .window import Budget
 
@@ -44,8 +42,6 @@ if TYPE_CHECKING:
 
 RECOVER_S = 1.0
 """So long no work is asked for after a runner could not be started."""
-STARTS = 3
-"""An interpreter that is killed so many times in a row before it is ready cannot be started."""
 
 
 class Floor:
@@ -70,9 +66,7 @@ class Floor:
         self._shared: dict[int, SharedCall] = {}
         """Async calls that wait for their host."""
         self._look_again: asyncio.TimerHandle | None = None
-        self._struck: Counter[Kind] = Counter()
-        """How many hosts in a row died before they were ready."""
-        self._burials: set[asyncio.Task[None]] = set()
+        self._burials = Burials(self)
 
     # -- what the supervisor wants
 
@@ -312,9 +306,9 @@ class Floor:
         if isinstance(report, Loaded):
             home.loaded = True
         elif isinstance(report, Ready):
-            self._struck.pop(home.kind, None)
+            self._burials.started(home.kind)
             if home.kind.shared:
-                home.pipes.watch(partial(self._unasked, home))
+                home.pipes.watch(partial(self.unasked, home))
         attempt_id = getattr(report, "attempt_id", None)
         call = None if attempt_id is None else home.calls.get(attempt_id)
         if call is None:
@@ -328,7 +322,7 @@ class Floor:
         if isinstance(report, Ended):
             self._next_call(home)
 
-    def _unasked(self, home: Host, stream: int, data: bytes) -> None:
+    def unasked(self, home: Host, stream: int, data: bytes) -> None:
         """A host of async calls, or a child of it, has written past them: of one that is alone it is known whose."""
         if len(home.calls) == 1:
             next(iter(home.calls.values())).wrote(stream, data)
@@ -341,7 +335,7 @@ class Floor:
         home.attempt = None
         if home.tired:
             self.take_back(home)
-        if self._move_next_in(home):
+        if self.move_next_in(home):
             self._watch_host(home)
             if home.takes_ahead:
                 self._send_ahead()
@@ -350,7 +344,7 @@ class Floor:
         else:
             self.pool.release(home)
 
-    def _move_next_in(self, home: Host) -> bool:
+    def move_next_in(self, home: Host) -> bool:
         """What a sync host has next, it has come to; False when there is nothing."""
         following = None if home.kind.shared else next(iter(home.calls.values()), None)
         if not isinstance(following, SyncCall):
@@ -384,71 +378,21 @@ class Floor:
         if runner.up is None:
             code = str(runner.process.returncode)
             self.outbox.log("error", "runner_did_not_start", profile=runner.kind.profile, code=code)
-            self._pause()
+            self.recover()
         if isinstance(runner, Host) and not runner.retired:
             self.take_back(runner)  # now, not when it is buried: what has come back may be recalled meanwhile
-        self._bury_soon(runner)
+        self._burials.soon(runner)
 
     def runner_left(self, runner: Runner) -> None:
         """It was let go; functions may have left something behind."""
-        self._bury_soon(runner)
+        self._burials.soon(runner)
 
-    def _bury_soon(self, runner: Runner) -> None:
-        burial = asyncio.create_task(self._bury(runner))
-        self._burials.add(burial)
-        burial.add_done_callback(self._burials.discard)
-
-    async def _bury(self, runner: Runner) -> None:
-        namespace = runner.up.mount_namespace if runner.up else 0
-        killed = await sweep(self.pool.runners, namespace, self._marks(runner))
-        if not runner.retired:
-            task_id = runner.attempt.given.task_id if runner.attempt else ""
-            self.outbox.log("warning", "runner_died", runner=str(runner.pid), task=task_id, killed=str(killed))
-        if isinstance(runner, Host):
-            self._bury_host(runner)
-        elif runner.attempt:
-            runner.attempt.orphaned()
-        self.fill()
-
-    def _bury_host(self, home: Host) -> None:
-        """Nothing of it is left: what ran has ended."""
-        if home.retired:
-            return
-        if home.up and not home.ready:
-            self._not_started(home)
-        elif home.kind.shared:
-            home.pipes.drain(partial(self._unasked, home))
-        for call in list(home.calls.values()):
-            if isinstance(call, SyncCall) and not call.running:
-                self._move_next_in(home)
-            call.orphaned()
-        home.close()
-
-    def _not_started(self, home: Host) -> None:
-        """Its interpreter did not start. Where it was killed (for want of memory?) it may the next time."""
-        self._struck[home.kind] += 1
-        if home.process.returncode == -signal.SIGKILL and self._struck[home.kind] < STARTS:
-            self._pause()
-        else:
-            self._source_failed(home)
-
-    def _source_failed(self, home: Host) -> None:
-        """Its interpreter did not start: so it is for all that wait for it."""
-        said: list[bytes] = []
-        home.pipes.drain(lambda _stream, data: said.append(data))
-        lines = b"".join(said).decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        verdict = verdicts.not_started(home.kind.source, home.process.returncode, last)
+    def fail_waiting(self, kind: Kind, verdict: Verdict) -> None:
+        """So it is for all that wait for such a host."""
         for attempt_id in [*self._shared, *self.desk.waiting]:
             attempt = self.attempts[attempt_id]
-            if isinstance(attempt, Call) and not attempt.gone and attempt.kind == home.kind:
+            if isinstance(attempt, Call) and not attempt.gone and attempt.kind == kind:
                 self._conclude(attempt, verdict)
-
-    def _marks(self, runner: Runner) -> list[bytes]:
-        """The environment entries that tell what it started from all others."""
-        if runner.marks:
-            return [f"{NONCE_VARIABLE}={self.boot.executor_id}".encode(), *runner.marks]
-        return runner.attempt.marks if runner.attempt else []
 
     # -- what follows from it
 
@@ -467,7 +411,7 @@ class Floor:
             self.outbox.log("error", "task_not_started", task=attempt.given.task_id, error=str(error))
             self._free(attempt)
             self._give_back(attempt.id)
-            self._pause()
+            self.recover()
         else:
             if isinstance(runner, Host) and not attempt.shared:
                 self._watch_host(runner)
@@ -488,9 +432,9 @@ class Floor:
             self.pool.ensure(kind, count)
         except OSError as error:
             self.outbox.log("error", "runner_not_started", profile=kind.profile, error=str(error))
-            self._pause()
+            self.recover()
 
-    def _pause(self) -> None:
+    def recover(self) -> None:
         """Give back what waits and ask for nothing, for a while."""
         if not self.desk.paused:
             self.desk.paused = True

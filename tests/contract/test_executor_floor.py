@@ -6,6 +6,7 @@ The burial waits until the test lets it go on, which no real leftover does so re
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import procs, victims
+from tsched.executor import burials, hosts
 from tsched.executor import floor as floors
-from tsched.executor import hosts
 from tsched.executor.boot import Boot
 from tsched.executor.floor import Floor
 from tsched.executor.hosts import Host
@@ -45,6 +46,7 @@ class Said(Outbox):
         self.finished: dict[int, Finished] = {}
         self.paused: list[Paused] = []
         self.returned: list[int] = []
+        self.no_descriptors = False
         self.hold_burials = asyncio.Event()
 
     def put(self, item: Any) -> None:
@@ -74,9 +76,12 @@ async def open_floor(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Flo
 
     async def sweep(*_: object) -> int:
         await said.hold_burials.wait()
+        if said.no_descriptors:
+            said.no_descriptors = False
+            raise OSError(errno.EMFILE, "Too many open files")
         return 0
 
-    monkeypatch.setattr(floors, "sweep", sweep)
+    monkeypatch.setattr(burials, "sweep", sweep)
     monkeypatch.setattr(floors, "QUICK_S", TIMEOUT_S)  # what lies behind a call stays there
     boot = Boot(
         executor_id="floor",
@@ -195,13 +200,13 @@ def test_one_that_is_killed_each_time_is_no_source(monkeypatch: pytest.MonkeyPat
         async with open_floor(monkeypatch) as (floor, said):
             said.hold_burials.set()
             monkeypatch.setattr(floors, "RECOVER_S", 0.0)
-            for _ in range(floors.STARTS):
+            for _ in range(burials.STARTS):
                 give(floor, 1, "echo", 1)
                 floor.fill()
                 await said.until(lambda: any(not home.ready and home.up for home in floor.pool.hosts()))
                 (home,) = floor.pool.hosts()
                 os.kill(home.pid, signal.SIGKILL)
-                await said.until(lambda: home.dead and not floor._burials and not floor.desk.paused)  # noqa: B023
+                await said.until(lambda: home.dead and not floor._burials._works and not floor.desk.paused)  # noqa: B023
             assert said.finished[1].reason == "source_failed"
             assert "was killed by SIGKILL" in said.finished[1].message
 
@@ -216,12 +221,32 @@ def test_an_interpreter_that_does_not_get_ready_is_ended(monkeypatch: pytest.Mon
     async def run() -> None:
         async with open_floor(monkeypatch) as (floor, said):
             said.hold_burials.set()
-            monkeypatch.setattr(floors, "STARTS", 1)
+            monkeypatch.setattr(burials, "STARTS", 1)
             monkeypatch.setattr(hosts, "START_S", 0.2)
             floor.know([Source(name="mine", generation=1, kind="functions", python=str(stuck), modules=["victims"])])
             give(floor, 1, "echo", 1)
             floor.fill()
             await said.ended(1)
             assert said.finished[1].reason == "source_failed"
+
+    asyncio.run(run())
+
+
+def test_what_ran_is_not_forgotten_when_nobody_could_look_for_leftovers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        async with open_floor(monkeypatch) as (floor, said):
+            monkeypatch.setattr(burials, "AGAIN_S", 0.01)
+            said.hold_burials.set()
+            said.no_descriptors = True
+            give(floor, 1, "slow_talk", str(tmp_path / "never"))
+            floor.fill()
+            await said.until(lambda: any(home.loaded for home in floor.pool.hosts()))
+            (home,) = floor.pool.hosts()
+            os.kill(home.pid, signal.SIGKILL)
+            await said.ended(1)
+            assert (said.finished[1].reason, said.finished[1].signal) == ("signal", signal.SIGKILL)
+            assert not said.no_descriptors
 
     asyncio.run(run())
