@@ -20,6 +20,8 @@ NAME_LIMIT = 200
 """Characters of a function's name."""
 MESSAGE_LIMIT = 500
 """Characters of what is said about one thing that failed."""
+OUR_ROOMS = ("executor", "client", "proto")
+"""The folders with the code of ours that a source's own code may call."""
 
 
 class SourceError(Exception):
@@ -145,5 +147,9 @@ def _place(frame: TracebackType | None) -> str:
 
 def _theirs(frame: TracebackType) -> bool:
     """Whether this is the source's own code, neither ours nor the import machinery's."""
-    machinery = os.path.dirname(str(sys.modules["importlib"].__file__)) + os.sep
-    return not frame.tb_frame.f_code.co_filename.startswith((os.path.dirname(__file__) + os.sep, machinery, "<frozen "))
+    ours = os.path.dirname(os.path.dirname(__file__))
+    folders = (
+        *(os.path.join(ours, room) for room in OUR_ROOMS),
+        os.path.dirname(str(sys.modules["importlib"].__file__)),
+    )
+    return not frame.tb_frame.f_code.co_filename.startswith((*(f"{each}{os.sep}" for each in folders), "<frozen "))

@@ -107,6 +107,9 @@ class Bytes(io.RawIOBase):
         """Where C code would write."""
         return self._writer.fileno()
 
+    def close(self) -> None:
+        """It stays open: other calls write to it as well."""
+
     def write(self, data: Any) -> int:
         """Never in parts."""
         self._writer.write(bytes(data).decode("utf-8", "surrogateescape"))
@@ -134,6 +137,9 @@ class Writer(io.TextIOBase):
 
     def reconfigure(self, **_: Any) -> None:
         """What is written leaves at once as it is."""
+
+    def close(self) -> None:
+        """It stays open: other calls write to it as well."""
 
     def write(self, text: str) -> int:
         """Write it; how much, in characters."""

@@ -127,9 +127,10 @@ def test_a_module_that_fails_does_not_hide_the_others(tmp_path: Path) -> None:
         leaves="import sys\nsys.exit(3)\n",
         stopped="raise KeyboardInterrupt\n",
         odd="class Odd(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise Odd\n",
+        misused="from tsched import task\n\n\n@task\ndef rows():\n    yield 1\n",
         late=ADD,
     )
-    modules = ["good", "half", "absent", "broken", "leaves", "stopped", "odd", "late"]
+    modules = ["good", "half", "absent", "broken", "leaves", "stopped", "odd", "misused", "late"]
     described, errors = describe(source("functions", "mine", tmp_path, modules))
     assert names(described) == ["good.add", "late.add"]
     assert {each["object"]: each["message"] for each in described["failed"]} == {
@@ -139,6 +140,7 @@ def test_a_module_that_fails_does_not_hide_the_others(tmp_path: Path) -> None:
         "leaves": "SystemExit: 3 (leaves.py, line 2)",
         "stopped": "KeyboardInterrupt (stopped.py, line 1)",
         "odd": "Odd: (it cannot say what it is) (odd.py, line 4)",
+        "misused": "TypeError: rows is a generator; a task returns its result: return a list (misused.py, line 4)",
     }
     assert "half.py" in errors, "the traceback is there for who wants more"
     assert "import_module" not in errors, "and it is that of the code that failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tsched.client.flow import Cancel, Retry, Snooze
 from tsched.executor import host, verdict
 from tsched.executor.found import BadAnswerError, NativeError, SourceError
 from tsched.executor.frames import MOST_BYTES, ORDERS, REPORTS, FrameError, Unpacker, pack
+from tsched.executor.host_async import Writer
 from tsched.executor.host_messages import Call, Ended, Progress, Wrote
 from tsched.executor.outcome import NoFunctionError, Outcome, in_words, raised, returned
 from tsched.executor.sanity import sane
@@ -213,3 +215,15 @@ def test_a_host_that_holds_much_more_than_at_first_is_replaced_after_the_call_th
     held.append(10 + 2 * host.GROWTH_BYTES)
     assert not wear.worn()
     assert wear.worn(held[-1])
+
+
+def test_a_call_that_closes_what_all_write_to_closes_it_for_nobody() -> None:
+    reading, writing = os.pipe()
+    writer = Writer(writing)
+    writer.buffer.close()
+    writer.close()
+    print("still here", file=writer, flush=True)
+    writer.buffer.write(b"so is this")
+    assert os.read(reading, 100) == b"still here\nso is this"
+    os.close(reading)
+    os.close(writing)
