@@ -12,7 +12,7 @@ from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal
 from ..proto.values import SourceKind
 from .arguments import Params, params_of
-from .config import PROFILE_NAME
+from .config_keys import PROFILE_NAME
 
 NAME_LIMIT = 512
 SIGNATURE_LIMIT = 2_000
