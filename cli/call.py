@@ -30,7 +30,7 @@ def _arguments(to: parser.Parser) -> None:
     to.usage = "tsched call FUNCTION [options] [ARG...] [-- ARG...]"
     to.epilog = f"{NOTES} {after.NOTES} {submit.WHEN_NOTES}"
     to.add_argument("function", metavar="FUNCTION", help="its name, as tsched functions shows it: add, PLUGIN::NAME")
-    to.add_argument("args", metavar="ARG", nargs="*", help="what it is given: JSON, or a plain word")
+    to.add_argument("args", metavar="ARG", nargs="*", default=[], help="what it is given: JSON, or a plain word")
     to.add_argument("--kw", metavar="K=V", action="append", help="an argument by name; may be repeated")
     to.add_argument("--raw", action="store_true", help="take every argument as a string, as it stands")
     to.add_argument("-d", "--detach", action="store_true", help="do not wait for it; print its id")

@@ -1,6 +1,6 @@
 """A function that a service runs: submitted, followed, tried again.
 
-The service has to know where functions are. In its config.toml (`tsched config` tells which one that is):
+The service has to know where functions are. In its config.toml (`tsched config check` tells which one that is):
 
     [[functions]]
     name = "examples"

@@ -162,3 +162,8 @@ def test_a_call_for_a_time_is_submitted_and_not_waited_for(fake, capfd):
     [task] = fake.requests("Submit")[0].tasks
     assert (task.delay_us, task.call.function) == (3_600_000_000, "f")
     assert said(capfd, "call", "f", "--in", "1h", "--at", "14:30")[0] == 2
+
+
+def test_only_what_is_missing_is_asked_for(fake, capfd):
+    code, _, err = said(capfd, "call")
+    assert (code, "FUNCTION" in err, "ARG" in err, fake.asked) == (2, True, False, [])
