@@ -13,15 +13,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..proto import checks, link_pb2
+from ..proto import link_pb2
 from ..proto.clock import Clock
 from ..proto.errors import Refusal, RefusalReason
-from . import log, remembered, sources
+from . import complaints, log, remembered, sources
 from .background import Background
 from .config import Config
 from .entries import PLUGIN_KINDS, Entry, Origin, entries_of
@@ -80,7 +79,8 @@ class Catalogue:
     def find(self, name: str) -> Entry:
         """The same. Raises Refusal NO_SUCH_FUNCTION with the name that was probably meant."""
         if (entry := self.get(name)) is None:
-            raise self._unknown(name)
+            source = self._named(name.partition("::")[0])
+            raise complaints.no_function(name, source, [*self._index.entries, *self._index.aliases])
         return entry
 
     def entries(self) -> list[Entry]:
@@ -166,7 +166,7 @@ class Catalogue:
         if name in self._unloaded:
             raise Refusal(RefusalReason.WRONG_STATE, f"{name} is unloaded", f"load it: tsched plugins load {name}")
         await self._work(partial(self._look_at_one, name))
-        self._check_loaded(name)
+        complaints.check_loaded(name, self._named(name))
 
     async def load(self, name: str) -> None:
         """Load a plugin that is not loaded. Raises Refusal as `reload` does."""
@@ -175,7 +175,7 @@ class Catalogue:
             hint = f"to read it anew: tsched plugins reload {name}"
             raise Refusal(RefusalReason.WRONG_STATE, f"{name} is loaded already", hint)
         await self._work(partial(self._look_at_one, name, wanted=True))
-        self._check_loaded(name)
+        complaints.check_loaded(name, self._named(name))
 
     async def unload(self, name: str) -> None:
         """Have no new call find its functions, over restarts too. Raises Refusal NO_SUCH_PLUGIN, WRONG_STATE."""
@@ -184,7 +184,7 @@ class Catalogue:
     async def _unload(self, name: str) -> None:
         held = self._named(name)
         if held is None:
-            raise self._no_source(name)
+            raise complaints.no_source(name, [key[0] for key in self._held])
         if held.origin.kind not in PLUGIN_KINDS:
             message = f"{name} is no plugin of the library folder"
             raise Refusal(
@@ -226,7 +226,7 @@ class Catalogue:
     def _one_of(self, found: list[Found], name: str) -> Found:
         each = next((each for each in found if each.origin.name == name), None)
         if each is None:
-            raise self._no_source(name)
+            raise complaints.no_source(name, [key[0] for key in self._held])
         return each
 
     async def _looked_at(self, found: Found) -> Held:
@@ -266,7 +266,7 @@ class Catalogue:
         log.get(source=origin.name).warning("source_failed", error=why, path=origin.path)
         former = self._held.get((origin.name, origin.path))
         if former is not None and former.state == LOADED and former.origin == origin:
-            return replace(former, message=f"its newest code could not be loaded: {why}")
+            return replace(former, message=f"{complaints.STAYS} could not be loaded: {why}")
         return Held(origin=origin, state=FAILED, message=why)
 
     def _arrange(self, order: list[Key], held: Mapping[Key, Held]) -> None:
@@ -322,35 +322,6 @@ class Catalogue:
         return "; ".join(
             [*([held.message] if held.message else []), *self._index.taken.get(held.key, ())][:SHOWN_WRONG]
         )
-
-    def _check_loaded(self, name: str) -> None:
-        held = self._named(name)
-        if held is not None and held.state == FAILED:
-            raise Refusal(RefusalReason.PLUGIN_FAILED, f"{name} could not be loaded: {held.message}", _MEND)
-        if held is not None and held.message.startswith(_STAYS):
-            raise Refusal(RefusalReason.PLUGIN_FAILED, f"{name} stays as it was: {held.message}", _MEND)
-
-    def _no_source(self, name: str) -> Refusal:
-        near = get_close_matches(name, [key[0] for key in self._held], n=1)
-        hint = f"did you mean {near[0]}?" if near else "tsched plugins list shows what there is"
-        return Refusal(RefusalReason.NO_SUCH_PLUGIN, f"no plugin is named {checks.quoted(name)}", hint)
-
-    def _unknown(self, name: str) -> Refusal:
-        shown = checks.quoted(name)
-        source = self._named(name.partition("::")[0])
-        if source is not None and source.state == UNLOADED:
-            message = f"no function is named {shown}: {source.origin.name} is unloaded"
-            return Refusal(RefusalReason.NO_SUCH_FUNCTION, message, f"tsched plugins load {source.origin.name}")
-        if source is not None and source.state == FAILED:
-            message = f"no function is named {shown}: {source.origin.name} could not be loaded: {source.message}"
-            return Refusal(RefusalReason.NO_SUCH_FUNCTION, message, _MEND)
-        near = get_close_matches(name, [*self._index.entries, *self._index.aliases], n=1)
-        hint = f"did you mean {near[0]}?" if near else "tsched functions lists what there is"
-        return Refusal(RefusalReason.NO_SUCH_FUNCTION, f"no function is named {shown}", hint)
-
-
-_MEND = "mend it, then: tsched plugins reload"
-_STAYS = "its newest code"
 
 
 async def _all_or_cancelled(works: Iterable[Any]) -> None:
