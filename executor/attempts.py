@@ -105,8 +105,8 @@ class Attempt:
         """The runner says something about it."""
         raise NotImplementedError
 
-    def orphaned(self) -> None:
-        """Its runner has died, and nothing of it is left."""
+    def orphaned(self, *, alone: bool) -> None:
+        """Its runner has died, and nothing of it is left. `alone`: no other attempt ran there."""
         raise NotImplementedError
 
     def pause(self, *, on: bool) -> None:

@@ -77,7 +77,7 @@ class Burials:
         if isinstance(runner, Host):
             self._bury_host(runner)
         elif runner.attempt:
-            runner.attempt.orphaned()
+            runner.attempt.orphaned(alone=True)
         self._house.fill()
 
     async def _swept(self, runner: Runner) -> int:
@@ -98,10 +98,11 @@ class Burials:
             self._not_started(home)
         elif home.kind.shared:
             home.pipes.drain(partial(self._house.unasked, home))
-        for call in list(home.calls.values()):
+        calls = list(home.calls.values())
+        for call in calls:
             if not home.kind.shared and not call.running:
                 self._house.move_next_in(home)
-            call.orphaned()
+            call.orphaned(alone=len(calls) == 1)
         home.close()
 
     def _not_started(self, home: Host) -> None:

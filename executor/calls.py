@@ -187,7 +187,7 @@ class SyncCall(Call):
         self._has_started()
         self.breathe()
 
-    def orphaned(self) -> None:
+    def orphaned(self, *, alone: bool) -> None:
         """Its host has died, and nothing of it is left."""
         home = self._home
         if self.verdict is not None or home is None:

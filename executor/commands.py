@@ -80,7 +80,7 @@ class Command(Attempt):
         elif isinstance(report, Exited):
             self._has_exited(report)
 
-    def orphaned(self) -> None:
+    def orphaned(self, *, alone: bool) -> None:
         """Its runner has died, and nothing of it is left."""
         if self.verdict is None:
             lost = verdicts.stopped(self.ending) if self.ending else verdicts.RUNNER_DIED

@@ -38,15 +38,16 @@ class SharedCall(Call):
         else:
             super().hear(report)
 
-    def orphaned(self) -> None:
-        """Its host has died, and nothing of it is left. Whose doing it was is known of one that was to end only."""
+    def orphaned(self, *, alone: bool) -> None:
+        """Its host has died, and nothing is left. Whose doing it was is known of one that was alone, or to end."""
         home = self._home
         if self.verdict is not None or home is None:
             return
         if self.ending:
             verdict = verdicts.exited(home.process.returncode, self.ending)
         elif home.loaded:
-            verdict = verdicts.RUNNER_DIED
+            code = home.process.returncode
+            verdict = verdicts.host_ended(code) if alone else verdicts.RUNNER_DIED
         else:
             verdict = verdicts.not_loaded(self.given.source, home.process.returncode)
         self._end(verdict, self._house.clock.now_us())

@@ -115,6 +115,11 @@ def test_a_host_that_crashes_loses_all_its_calls(link: FakeLink) -> None:
         assert (finished.state, finished.reason) == ("lost", "runner_died")
 
 
+def test_a_call_that_crashes_alone_in_its_host_is_known_to_have_done_it(link: FakeLink) -> None:
+    finished = link.finish_of(link.call("acrash", shared=True))
+    assert (finished.state, finished.reason, finished.signal) == ("failed", "signal", 11)
+
+
 def test_the_progress_of_async_calls_is_told_apart(link: FakeLink) -> None:
     ids = link.calls(*[("aadvance", number) for number in range(1, 30)], shared=True)
     for number, attempt_id in enumerate(ids, 1):
