@@ -231,9 +231,6 @@ class Tasks(api_pb2_grpc.TasksServicer):
         lanes = {Lane(draft.queue, draft.shared) for draft in wanted if draft.state == TaskState.READY}
         turn = self._desk.turn(*lanes) if at_once and len(lanes) == 1 else None
         stored = await self._stored(partial(tasks.submit, drafts=wanted, now_us=self._clock.now_us()), turn)
-        if log.tells_steps():
-            for task in stored:
-                log.step("submitted", task=task.id, state=task.state, existed=task.existed)
         of = (None if turn else Lane(draft.queue, draft.shared) for draft in wanted)
         return list(zip(stored, of, strict=True))
 
@@ -244,9 +241,12 @@ class Tasks(api_pb2_grpc.TasksServicer):
             self._desk.review()
 
         if turn is None:
-            return await durable.stored(self._store.write(submit), left)
+            stored = await durable.stored(self._store.write(submit), left)
+            _log_submitted(stored)
+            return stored
 
         def settle(done: tuple[list[model.Submitted], Round] | None) -> None:
+            _log_submitted(done[0] if done else [])
             self._desk.settle(turn, done and done[1])
 
         return (await durable.stored(self._store.write(lambda db: (submit(db), turn.claim(db))), left, settle))[0]
@@ -310,3 +310,9 @@ class Tasks(api_pb2_grpc.TasksServicer):
         for member in self._pool.members.values():
             if member.session is not None:
                 member.session.tap(task_id, on=on)
+
+
+def _log_submitted(stored: Sequence[model.Submitted]) -> None:
+    if log.tells_steps():
+        for task in stored:
+            log.step("submitted", task=task.id, state=task.state, existed=task.existed)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support import procs, victims
+from support import procs
 from support.fake_link import FakeLink, Setup, link_pb2, plain_user, room, shared_room
 from support.functions import ROOT, cc
 from support.wait import until
@@ -20,7 +20,7 @@ from support.wait import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDER = str(Path(victims.__file__).parent)
+FOLDER = str(Path(procs.__file__).parent)
 MINE = link_pb2.Source(
     name="mine", generation=1, kind="functions", python=sys.executable, path=FOLDER, modules=["victims"]
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import procs, victims
+from support import procs
 from support.fake_link import FakeLink, Setup, link_pb2, shared_room
 from support.wait import until
 from tsched.proto.profiles import Profile
@@ -24,7 +24,7 @@ SMALL = Profile(name="small", limits={"data_bytes": 300_000_000}).as_dict()
 
 def mine(**fields: Any) -> link_pb2.Source:
     values = {"name": "mine", "generation": 1, "kind": "functions", "python": sys.executable}
-    folder = str(Path(victims.__file__).parent)
+    folder = str(Path(procs.__file__).parent)
     return link_pb2.Source(**(values | {"path": folder, "modules": ["victims"]} | fields))
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import procs, victims
+from support import procs
 from tsched.executor import burials, hosts
 from tsched.executor import floor as floors
 from tsched.executor.boot import Boot
@@ -95,7 +95,7 @@ async def open_floor(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Flo
         version="0",
     )
     floor = said.floor = Floor(boot=boot, clock=SystemClock(), sealer=PlainSealer(), outbox=said, emptied=lambda: None)
-    folder = str(Path(victims.__file__).parent)
+    folder = str(Path(procs.__file__).parent)
     mine = Source(name="mine", generation=1, kind="functions", python=sys.executable, path=folder, modules=["victims"])
     floor.know([mine])
     try:
