@@ -387,6 +387,7 @@ def test_an_idle_executor_is_given_a_call_in_the_transaction_that_stores_it(run)
             await submit(house, spec("add", value(1), value(2)))
             await executor.given()  # so its other place is known too
             commits = []
+            await asyncio.wrap_future(house.store.write(lambda _: None))
             unfollow = house.store.on_commit(lambda: commits.append(None))
             [second] = await submit(house, spec("add", value(3), value(4)))
             assert (await executor.given()).task_id == second
