@@ -48,7 +48,7 @@ class Connection:
     def __init__(self, socket: Path, *, make_key: Callable[[], str] = random_key) -> None:
         self.socket = endpoint.check_socket_path(socket)
         self._make_key = make_key
-        self._channel = grpc.insecure_channel(endpoint.target(socket), endpoint.CHANNEL_OPTIONS)
+        self._channel = grpc.insecure_channel(endpoint.target(socket), endpoint.BLOCKING_CHANNEL_OPTIONS)
         self._tasks: Any = TasksStub(self._channel)
         self._control: Any = ControlStub(self._channel)
         self._functions: Any = FunctionsStub(self._channel)

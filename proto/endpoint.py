@@ -28,6 +28,12 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.min_reconnect_backoff_ms", 20_000),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
+BLOCKING_CHANNEL_OPTIONS: list[tuple[str, int]] = [
+    *CHANNEL_OPTIONS,
+    # grpc.experimental.ChannelOptions: a stream is read by the thread that iterates over it, without one more in between,
+    # which took a millisecond of a call there and back.
+    ("SingleThreadedUnaryStream", 1),
+]
 SERVER_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_send_message_length", ANSWER_LIMIT),
