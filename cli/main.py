@@ -28,6 +28,7 @@ VERBS = {
     "down": ("service", "stop it: running tasks may finish for a while, then are ended"),
     "status": ("service", "the service at a glance (without a verb: this)"),
     "doctor": ("service", "check the store and tsched's own promises"),
+    "key": ("key", "the key of what is stored: its state; have a new one used"),
     "config": ("configure", "check the configuration; have a running supervisor reload it"),
     "service": ("install", "have systemd start the supervisor, at boot or at login"),
     "run": ("submit", "run a command now and follow it; exits with its code"),

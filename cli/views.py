@@ -198,6 +198,7 @@ def status(shown: api.StatusResponse, *, now_us: int, columns: int | None, pause
         ("listens on", shown.addr),
         ("logs in", shown.log_dir),
         ("managed by", shown.managed_by),
+        ("encryption", shown.encryption),
         ("tasks", _counts(shown.tasks, paused)),
         ("next due", f"in {_length(shown.next_due_at_us - now_us)}" if shown.HasField("next_due_at_us") else ""),
         ("stopping", "yes: no new task is taken" if shown.draining else ""),

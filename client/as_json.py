@@ -226,6 +226,7 @@ def status(status: api.StatusResponse) -> Json:
         "next_due_at": instant(known(status, "next_due_at_us")),
         "draining": status.draining,
         "managed_by": status.managed_by or None,
+        "encryption": status.encryption or None,
         "log_dir": status.log_dir or None,
         "addr": status.addr or None,
         "executors": [executor(each) for each in status.executors],

@@ -265,6 +265,15 @@ class Connection:
         """Begin anew; answered before it begins. Raises Refusal when what is on disk would not start."""
         self._ask(self._control.Reload, api.ReloadRequest(), timeout=RELOAD_S)
 
+    def key_status(self) -> api.KeyStatusResponse:
+        """Under which keys everything is; takes as long as it takes to look."""
+        status: api.KeyStatusResponse = self._ask(self._control.KeyStatus, api.KeyStatusRequest(), timeout=None)
+        return status
+
+    def rotate_key(self) -> Iterator[api.KeyProgress]:
+        """Have a new key used, and everything sealed anew; how far that is, until it is done."""
+        return self._stream(self._control.RotateKey, api.RotateKeyRequest())
+
     def shutdown(self, *, drain_us: int | None = None) -> None:
         """Begin to stop; answered at once."""
         self._ask(self._control.Shutdown, api.ShutdownRequest(drain_us=drain_us))

@@ -14,7 +14,7 @@ import signal
 import sys
 
 from ..proto.clock import SystemClock
-from ..proto.sealing import PlainSealer
+from ..proto.sealing import sealer
 from . import kernel
 from .boot import Boot
 from .service import Executor
@@ -26,7 +26,7 @@ GARBAGE = 20_000
 
 async def serve(boot: Boot) -> int:
     """Run the executor to its end; its exit code."""
-    executor = Executor(boot, SystemClock(), PlainSealer())
+    executor = Executor(boot, SystemClock(), sealer(boot.data_key))
     for number in STOPS:
         executor.loop.add_signal_handler(number, executor.leave_if_idle)
     code = await executor.run()

@@ -21,6 +21,8 @@ class Boot:
     secret: str = field(repr=False)
     link: str
     socket: str
+    data_key: bytes | None = field(default=None, repr=False)
+    """What output is sealed under; None: it is kept as it is."""
     slots: int
     shell: str
     runner_idle_s: float
@@ -37,7 +39,9 @@ class Boot:
         """Read the plain values of JSON."""
         profiles = [Profile.of_dict(profile) for profile in values["profiles"]] or [Profile()]
         home = values.get("home") or os.path.dirname(values["link"])
-        return cls(**{**values, "home": home, "profiles": {profile.name: profile for profile in profiles}})
+        key = bytes.fromhex(values.get("data_key", "")) or None
+        named = {profile.name: profile for profile in profiles}
+        return cls(**{**values, "home": home, "data_key": key, "profiles": named})
 
     @classmethod
     def read(cls, fd: int) -> Boot:

@@ -96,7 +96,7 @@ class Output:
 
     def _make(self, stream: int, offset: int, data: bytes, *, passing: bool) -> None:
         self._number += 1
-        sealed = self._sealer.seal(self._attempt_id, self._number, stream, data)
+        sealed = self._sealer.seal(self._attempt_id, self._number, stream, offset, data)
         chunk = Chunk(
             attempt_id=self._attempt_id,
             number=self._number,
@@ -105,6 +105,7 @@ class Output:
             length=len(data),
             data=sealed,
             passing=passing,
+            sealed=self._sealer.seals,
         )
         self.window.add(chunk)
         self._emit(chunk)

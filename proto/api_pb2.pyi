@@ -649,7 +649,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "pid", "started_at_us", "state_dir", "socket", "tasks", "executors", "draining", "next_due_at_us", "managed_by", "log_dir", "addr")
+    __slots__ = ("version", "pid", "started_at_us", "state_dir", "socket", "tasks", "executors", "draining", "next_due_at_us", "managed_by", "log_dir", "addr", "encryption")
     class TasksEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -669,6 +669,7 @@ class StatusResponse(_message.Message):
     MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     LOG_DIR_FIELD_NUMBER: _ClassVar[int]
     ADDR_FIELD_NUMBER: _ClassVar[int]
+    ENCRYPTION_FIELD_NUMBER: _ClassVar[int]
     version: str
     pid: int
     started_at_us: int
@@ -681,7 +682,8 @@ class StatusResponse(_message.Message):
     managed_by: str
     log_dir: str
     addr: str
-    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_at_us: _Optional[int] = ..., state_dir: _Optional[str] = ..., socket: _Optional[str] = ..., tasks: _Optional[_Mapping[str, int]] = ..., executors: _Optional[_Iterable[_Union[ExecutorStatus, _Mapping]]] = ..., draining: bool = ..., next_due_at_us: _Optional[int] = ..., managed_by: _Optional[str] = ..., log_dir: _Optional[str] = ..., addr: _Optional[str] = ...) -> None: ...
+    encryption: str
+    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_at_us: _Optional[int] = ..., state_dir: _Optional[str] = ..., socket: _Optional[str] = ..., tasks: _Optional[_Mapping[str, int]] = ..., executors: _Optional[_Iterable[_Union[ExecutorStatus, _Mapping]]] = ..., draining: bool = ..., next_due_at_us: _Optional[int] = ..., managed_by: _Optional[str] = ..., log_dir: _Optional[str] = ..., addr: _Optional[str] = ..., encryption: _Optional[str] = ...) -> None: ...
 
 class ExecutorStatus(_message.Message):
     __slots__ = ("id", "pid", "state", "slots", "running", "version")
@@ -740,3 +742,52 @@ class ReloadRequest(_message.Message):
 class ReloadResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class KeyStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class KeyStatusResponse(_message.Message):
+    __slots__ = ("encryption", "origin", "keys", "fields", "clear_output", "progress")
+    class FieldsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    ENCRYPTION_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    CLEAR_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    encryption: str
+    origin: str
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    fields: _containers.ScalarMap[str, int]
+    clear_output: bool
+    progress: KeyProgress
+    def __init__(self, encryption: _Optional[str] = ..., origin: _Optional[str] = ..., keys: _Optional[_Iterable[str]] = ..., fields: _Optional[_Mapping[str, int]] = ..., clear_output: bool = ..., progress: _Optional[_Union[KeyProgress, _Mapping]] = ...) -> None: ...
+
+class RotateKeyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class KeyProgress(_message.Message):
+    __slots__ = ("key", "step", "steps_done", "steps", "fields", "damaged", "done")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STEPS_DONE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    step: str
+    steps_done: int
+    steps: int
+    fields: int
+    damaged: int
+    done: bool
+    def __init__(self, key: _Optional[str] = ..., step: _Optional[str] = ..., steps_done: _Optional[int] = ..., steps: _Optional[int] = ..., fields: _Optional[int] = ..., damaged: _Optional[int] = ..., done: bool = ...) -> None: ...

@@ -1084,6 +1084,16 @@ class ControlStub(object):
                 request_serializer=tsched_dot_proto_dot_api__pb2.ReloadRequest.SerializeToString,
                 response_deserializer=tsched_dot_proto_dot_api__pb2.ReloadResponse.FromString,
                 _registered_method=True)
+        self.KeyStatus = channel.unary_unary(
+                '/tsched.v1.Control/KeyStatus',
+                request_serializer=tsched_dot_proto_dot_api__pb2.KeyStatusRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.KeyStatusResponse.FromString,
+                _registered_method=True)
+        self.RotateKey = channel.unary_stream(
+                '/tsched.v1.Control/RotateKey',
+                request_serializer=tsched_dot_proto_dot_api__pb2.RotateKeyRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.KeyProgress.FromString,
+                _registered_method=True)
 
 
 class ControlServicer(object):
@@ -1118,6 +1128,21 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def KeyStatus(self, request, context):
+        """Tells under which keys everything is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKey(self, request, context):
+        """Has a new key seal from now on, and everything that is there sealed anew; tells how far that is until it is done.
+        While it is underway it is joined. A caller who leaves does not stop it, and neither does the service's end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1140,6 +1165,16 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.Reload,
                     request_deserializer=tsched_dot_proto_dot_api__pb2.ReloadRequest.FromString,
                     response_serializer=tsched_dot_proto_dot_api__pb2.ReloadResponse.SerializeToString,
+            ),
+            'KeyStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeyStatus,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.KeyStatusRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.KeyStatusResponse.SerializeToString,
+            ),
+            'RotateKey': grpc.unary_stream_rpc_method_handler(
+                    servicer.RotateKey,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.RotateKeyRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.KeyProgress.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1251,6 +1286,60 @@ class Control(object):
             '/tsched.v1.Control/Reload',
             tsched_dot_proto_dot_api__pb2.ReloadRequest.SerializeToString,
             tsched_dot_proto_dot_api__pb2.ReloadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeyStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Control/KeyStatus',
+            tsched_dot_proto_dot_api__pb2.KeyStatusRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.KeyStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tsched.v1.Control/RotateKey',
+            tsched_dot_proto_dot_api__pb2.RotateKeyRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.KeyProgress.FromString,
             options,
             channel_credentials,
             insecure,

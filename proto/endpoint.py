@@ -30,8 +30,8 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
 ]
 BLOCKING_CHANNEL_OPTIONS: list[tuple[str, int]] = [
     *CHANNEL_OPTIONS,
-    # grpc.experimental.ChannelOptions: a stream is read by the thread that iterates over it, without one more in between,
-    # which took a millisecond of a call there and back.
+    # grpc.experimental.ChannelOptions: a stream is read by the thread that iterates over it. One more in between took a
+    # millisecond of a call there and back.
     ("SingleThreadedUnaryStream", 1),
 ]
 SERVER_OPTIONS: list[tuple[str, int]] = [

@@ -52,6 +52,7 @@ class RefusalReason(StrEnum):
     STORE_READ_ONLY = "store_read_only"
     STORE_CORRUPT = "store_corrupt"
     STORE_NEWER = "store_newer"
+    KEY_UNUSABLE = "key_unusable"
     NO_SUPERVISOR = "no_supervisor"
     WAIT_TIMEOUT = "wait_timeout"
     INTERNAL = "internal"
@@ -88,6 +89,7 @@ TABLE: dict[RefusalReason, tuple[str, int]] = {
     RefusalReason.STORE_READ_ONLY: ("FAILED_PRECONDITION", EXIT_TSCHED_FAILED),
     RefusalReason.STORE_CORRUPT: ("DATA_LOSS", EXIT_TSCHED_FAILED),
     RefusalReason.STORE_NEWER: ("FAILED_PRECONDITION", EXIT_TSCHED_FAILED),
+    RefusalReason.KEY_UNUSABLE: ("FAILED_PRECONDITION", EXIT_USAGE),
     RefusalReason.NO_SUPERVISOR: ("UNAVAILABLE", EXIT_UNREACHABLE),
     RefusalReason.WAIT_TIMEOUT: ("DEADLINE_EXCEEDED", EXIT_WAIT_TIMEOUT),
     RefusalReason.INTERNAL: ("INTERNAL", EXIT_TSCHED_FAILED),

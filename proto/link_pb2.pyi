@@ -193,7 +193,7 @@ class Started(_message.Message):
     def __init__(self, attempt_id: _Optional[int] = ..., pid: _Optional[int] = ..., start_ticks: _Optional[int] = ..., started_at_us: _Optional[int] = ...) -> None: ...
 
 class Chunk(_message.Message):
-    __slots__ = ("attempt_id", "number", "stream", "offset", "length", "data", "passing")
+    __slots__ = ("attempt_id", "number", "stream", "offset", "length", "data", "passing", "sealed")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
@@ -201,6 +201,7 @@ class Chunk(_message.Message):
     LENGTH_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     PASSING_FIELD_NUMBER: _ClassVar[int]
+    SEALED_FIELD_NUMBER: _ClassVar[int]
     attempt_id: int
     number: int
     stream: int
@@ -208,7 +209,8 @@ class Chunk(_message.Message):
     length: int
     data: bytes
     passing: bool
-    def __init__(self, attempt_id: _Optional[int] = ..., number: _Optional[int] = ..., stream: _Optional[int] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ..., data: _Optional[bytes] = ..., passing: bool = ...) -> None: ...
+    sealed: bool
+    def __init__(self, attempt_id: _Optional[int] = ..., number: _Optional[int] = ..., stream: _Optional[int] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ..., data: _Optional[bytes] = ..., passing: bool = ..., sealed: bool = ...) -> None: ...
 
 class ChunkAck(_message.Message):
     __slots__ = ("attempt_id", "number")

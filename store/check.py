@@ -10,26 +10,29 @@ import contextlib
 import functools
 import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlite_utils
 
 from ..proto.errors import Refusal
-from . import errors, sql
+from . import data_keys, errors, output, sql
 from .cipher import Cipher, CorruptRecord
 from .errors import StoreFault
 from .migrate import OUTPUT, TSCHED, Schema, migrate
-from .model import Finding
+from .model import ChunkRow, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from .data_keys import Opener
     from .db import Db
     from .sql import Statement
     from .store import Lane, Store
 
 PAGE = 1000
+CHUNKS_PAGE = 32
 RESULTS_PAGE = 16
 """Of results, each of which may have some MiB."""
 INVARIANTS = tuple(statement for name, statement in sorted(sql.load().items()) if name.startswith("check_"))
@@ -63,6 +66,7 @@ def _looks(store: Store) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     yield "no tasks wait for each other", functools.partial(_ask, store.tasks_lane, _rings)
     yield "every payload can be opened", functools.partial(_paged, store, _closed_payloads)
     yield "every result can be opened", functools.partial(_paged, store, _closed_results)
+    yield "all output can be opened", functools.partial(_paged, store, _closed_output)
     yield "output is as long as its attempts say", functools.partial(_paged, store, _short_outputs)
     yield "output belongs to attempts", functools.partial(_paged, store, _orphans)
 
@@ -160,6 +164,31 @@ def _opens(cipher: Cipher, row: sqlite3.Row, table: str) -> bool:
     except CorruptRecord:
         return False
     return True
+
+
+def _closed_output(store: Store, after: int) -> tuple[list[Finding], int | None]:
+    page = store.read_output(lambda db: db.all("chunks_from", after=after, limit=CHUNKS_PAGE)).result()
+    chunks = [output.chunk_row(row) for row in page]
+    owners = _owners(store, {chunk.attempt_id for chunk in chunks})
+    closed = Counter(each.attempt_id for each in chunks if each.attempt_id in owners and not _is_sound(owners, each))
+    hint = "what came before it is sound; run it again if you need it"
+    found = [
+        _problem(f"attempt {who}", f"{many} chunks of its output are damaged", hint) for who, many in closed.items()
+    ]
+    return found, int(page[-1]["row"]) if len(page) == CHUNKS_PAGE else None
+
+
+def _owners(store: Store, attempt_ids: set[int]) -> dict[int, Opener]:
+    """What opens the output of those that are kept."""
+    kept = _kept(store, list(attempt_ids))
+    return {each: store.read(functools.partial(data_keys.opener, attempt_id=each)).result() for each in kept}
+
+
+def _is_sound(owners: Mapping[int, Opener], chunk: ChunkRow) -> bool:
+    try:
+        return len(owners[chunk.attempt_id].open(chunk)) == chunk.length
+    except CorruptRecord:
+        return False
 
 
 def _short_outputs(store: Store, after: int) -> tuple[list[Finding], int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from . import model
+from . import data_keys, model
 
 if TYPE_CHECKING:
     import sqlite3
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def register(db: Db, *, row: model.ExecutorRow) -> None:
     """Note an executor before it is started."""
-    db.run("insert_executor", **asdict(row))
+    db.run("insert_executor", **{**asdict(row), "data_key": data_keys.seal(db, row.id, row.data_key)})
 
 
 def executor(db: Db, *, id: str) -> model.ExecutorRow | None:  # noqa: A002 - the word of the contract

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,7 +340,10 @@ class LiveAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorRow:
-    """A process that carries attempts; `state` is `present` or `gone`."""
+    """A process that carries attempts; `state` is `present` or `gone`.
+
+    `data_key` seals its output; None: nothing does, or it was not asked for.
+    """
 
     id: str
     secret_hash: bytes
@@ -350,6 +353,7 @@ class ExecutorRow:
     version: str
     started_at_us: int
     state: str
+    data_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,7 +367,10 @@ class RunnerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkRow:
-    """Output as it was read: `offset` and `length` in clear bytes of its stream, `data` sealed."""
+    """Output as it was read: `offset` and `length` in clear bytes of its stream.
+
+    `sealed`: `data` is sealed under the data key of the attempt's executor.
+    """
 
     attempt_id: int
     number: int
@@ -371,6 +378,7 @@ class ChunkRow:
     offset: int
     length: int
     data: bytes
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from . import model
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
     from .db import Db
@@ -27,6 +28,7 @@ def append(db: Db, *, chunks: Sequence[model.ChunkRow]) -> None:
                 "offset": chunk.offset,
                 "length": chunk.length,
                 "data": chunk.data,
+                "sealed": chunk.sealed,
             }
             for chunk in chunks
         ],
@@ -38,11 +40,24 @@ def read_chunks(db: Db, *, attempt_id: int, after: int, limit: int) -> list[mode
     chunks: list[model.ChunkRow] = []
     size = 0
     for row in db.each("chunks_after", attempt_id=attempt_id, after=after, limit=limit):
-        chunks.append(model.ChunkRow(**{name: row[name] for name in row.keys()}))  # noqa: SIM118 - no mapping
+        chunks.append(chunk_row(row))
         size += len(row["data"])
         if size >= READ_BYTES:
             break
     return chunks
+
+
+def chunk_row(row: sqlite3.Row) -> model.ChunkRow:
+    """A chunk as it is stored."""
+    return model.ChunkRow(
+        attempt_id=row["attempt_id"],
+        number=row["number"],
+        stream=row["stream"],
+        offset=row["offset"],
+        length=row["length"],
+        data=row["data"],
+        sealed=bool(row["sealed"]),
+    )
 
 
 def last_number(db: Db, *, attempt_id: int) -> int:

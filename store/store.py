@@ -114,6 +114,14 @@ class Store:
         """Ask output.db."""
         return self.output_lane.readers.submit(query)
 
+    def compact(self) -> Future[None]:
+        """Write tsched.db anew, without what was deleted or replaced in it."""
+        return self.tasks_lane.writer.compact()
+
+    def compact_output(self) -> Future[None]:
+        """Write output.db anew."""
+        return self.output_lane.writer.compact()
+
     def on_fault(self, callback: Callable[[StoreFault], None]) -> None:
         """Call back, from a writer's thread, when the disk let the store down; at once if it has already."""
         with self._gate:

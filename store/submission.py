@@ -13,6 +13,7 @@ from . import model, parents, rows
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .cipher import Cipher
     from .db import Db
 
 NOT_ENDED = {"finished_at_us": None, "reason": None, "message": None}
@@ -51,14 +52,14 @@ class Known:
         if record.key is not None:
             self.by_key[record.key] = record
 
-    def same_as(self, draft: model.Draft, content: bytes) -> Record | None:
+    def same_as(self, draft: model.Draft, cipher: Cipher) -> Record | None:
         """The task this draft repeats. Raises Refusal ID_TAKEN when its key or id stands for another one."""
         record = self.by_key.get(draft.key) if draft.key is not None else None
         if record is not None and draft.id not in (None, record.id):
             raise _taken(f"this submission was made before, as task {record.id}", "submit it as a new one")
         if record is None and draft.id is not None:
             record = self.by_id.get(draft.id)
-        if record is not None and record.content != content:
+        if record is not None and not cipher.matches(record.content, draft.content):
             raise _taken(f"task {record.id} is there ({record.state}) and asks for something else", "choose another id")
         return record
 
@@ -75,11 +76,10 @@ def submit(db: Db, *, drafts: Sequence[model.Draft], now_us: int) -> list[model.
     existed: list[bool] = []
     fresh: dict[int, New] = {}
     for draft in drafts:
-        content = db.cipher.digest(draft.content)
-        record = known.same_as(draft, content)
+        record = known.same_as(draft, db.cipher)
         existed.append(record is not None)
         if record is None:
-            record = _record(draft, content, last + len(fresh) + 1)
+            record = _record(draft, db.cipher.digest(draft.content), last + len(fresh) + 1)
             fresh[record.seq] = New(record, draft, None)
             known.add(record)
         records.append(record)
@@ -95,7 +95,7 @@ def submit(db: Db, *, drafts: Sequence[model.Draft], now_us: int) -> list[model.
 def submitted_as(db: Db, *, key: str, content: bytes) -> model.Submitted | None:
     """The task that was submitted with a key. Raises Refusal ID_TAKEN when it asks for something else."""
     for row in db.all("records_by_key", keys=json.dumps([key])):
-        if row["content"] != db.cipher.digest(content):
+        if not db.cipher.matches(row["content"], content):
             raise _taken(f"this submission key was used before, for task {row['id']}", "use a new key")
         return model.Submitted(
             id=row["id"], existed=True, state=row["state"], due_at_us=row["due_at_us"], seq=row["seq"]

@@ -12,6 +12,7 @@ a lie. The writer then refuses all further work, and only a restart, which reads
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import queue
 import sqlite3
@@ -38,6 +39,8 @@ class Order:
 
     command: Callable[[Db], Any]
     future: Future[Any]
+    alone: bool = False
+    """In no transaction, and beside nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,17 @@ class Writer:
 
     def submit(self, command: Callable[[Db], T]) -> Future[T]:
         """Run a command; the future is done when its effects are durable, or when it has none."""
+        return self._order(command, alone=False)
+
+    def compact(self) -> Future[None]:
+        """Write the file anew, without what was deleted or replaced in it. Whoever comes meanwhile waits."""
+        return self._order(_compact, alone=True)
+
+    def _order(self, command: Callable[[Db], T], *, alone: bool) -> Future[T]:
         future: Future[T] = Future()
         with self._gate:
             if not self._closed:
-                self._orders.put(Order(command, future))
+                self._orders.put(Order(command, future, alone))
                 return future
         future.set_exception(errors.StoreClosed(f"{self._path} is closed"))
         return future
@@ -106,7 +116,10 @@ class Writer:
         closing = False
         while not closing:
             orders, closing = self._next()
-            self._serve([order for order in orders if order.future.set_running_or_notify_cancel()])
+            wanted = [order for order in orders if order.future.set_running_or_notify_cancel()]
+            for alone, group in itertools.groupby(wanted, key=lambda order: order.alone):
+                for some in [[order] for order in group] if alone else [list(group)]:
+                    self._serve(some)
         self._leave()
 
     def _next(self) -> tuple[list[Order], bool]:
@@ -157,6 +170,9 @@ class Writer:
             return [outcome for order in orders for outcome in self._outcomes([order])]
 
     def _together(self, orders: Sequence[Order]) -> list[Outcome]:
+        if orders and orders[0].alone:
+            with self._translated():
+                return [Outcome(order.command(self._db)) for order in orders]
         with self._transaction():
             return [Outcome(order.command(self._db)) for order in orders]
 
@@ -176,6 +192,15 @@ class Writer:
             outcome = Outcome(error=failure)
         self._connection.execute("RELEASE command")
         return outcome
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raises what fails in words of ours."""
+        try:
+            self._check_identity()
+            yield
+        except errors.SQLITE as error:
+            raise self._translate(error) from error
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -216,3 +241,14 @@ class Writer:
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._connection.close()
+
+
+def _compact(db: Db) -> None:
+    """VACUUM beside the file and not in memory, for that may be large; then nothing of it stays in the log either."""
+    execute = db.connection.execute
+    execute("PRAGMA temp_store = FILE")
+    try:
+        execute("VACUUM").fetchall()
+    finally:
+        execute("PRAGMA temp_store = MEMORY")
+    execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

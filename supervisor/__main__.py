@@ -24,8 +24,7 @@ from ..proto import endpoint
 from ..proto.clock import SystemClock
 from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, EXIT_USAGE, Refusal
 from ..store import Store
-from ..store.cipher import PlainCipher
-from . import config, listen, log, places, preflight, reload
+from . import config, listen, log, places, preflight, reload, vault
 from .log_files import Limits, LogFiles
 from .notify import Manager
 from .parts import World
@@ -118,9 +117,16 @@ def _open_store(
     clock = SystemClock()
     manager = Manager(os.environ, clock)
     with manager.long_work():
-        store = Store.open(held.paths.state_dir, PlainCipher(), clock)
+        found = vault.prepared(held.paths.state_dir, settings)
+        store = Store.open(held.paths.state_dir, found.cipher, clock)
+        try:
+            found.begin(store)
+        except BaseException:
+            store.close()
+            raise
     return World(
         store=store,
+        vault=found,
         clock=clock,
         config=settings,
         places=held,

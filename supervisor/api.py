@@ -10,7 +10,6 @@ from typing import Any
 from ..proto import api_pb2, api_pb2_grpc, checks
 from ..proto.clock import Clock
 from ..proto.errors import Refusal, RefusalReason
-from ..proto.sealing import Sealer
 from ..proto.values import EndReason, TaskState
 from ..store import Store, model, tasks
 from ..store.db import Db
@@ -47,7 +46,6 @@ class Tasks(api_pb2_grpc.TasksServicer):
         self,
         *,
         store: Store,
-        sealer: Sealer,
         clock: Clock,
         config: Config,
         desk: Desk,
@@ -70,7 +68,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         self._news = news
         self._answers = answers
         self._feed = Feed(store)
-        self._follower = Follower(store, sealer, news)
+        self._follower = Follower(store, news)
         self._logs = Logs(store, news, self._follower)
         self.draining = False
 

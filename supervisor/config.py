@@ -61,6 +61,8 @@ class Config:
     store_keep_for_s: float
     store_keep_finished: int
     store_keep_events: int
+    store_encryption: str
+    store_key_command: str
     library_folder: str
     library_entry_points: bool
     functions: tuple[FunctionSource, ...]

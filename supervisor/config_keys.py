@@ -89,6 +89,10 @@ def _source_name(value: Any) -> str | None:
     return f"cannot be {value}: that is tsched's own" if value in RESERVED_NAMES else None
 
 
+def _line(value: Any) -> str | None:
+    return None if isinstance(value, str) and "\0" not in value else "must be a line for the shell, or empty"
+
+
 def _names(value: Any) -> str | None:
     good = isinstance(value, list) and all(
         isinstance(name, str) and name and not set("=\0") & set(name) for name in value
@@ -146,6 +150,8 @@ SECTIONS: dict[str, dict[str, Check]] = {
         "keep_for_s": _number(60, 36_500 * DAY_S),
         "keep_finished": _whole(1, 100_000_000),
         "keep_events": _whole(1, 100_000_000),
+        "encryption": _one_of("on", "off"),
+        "key_command": _line,
     },
 }
 FUNCTIONS: dict[str, Check] = {"name": _source_name, "modules": _modules, "path": _home_path, "python": _home_path}

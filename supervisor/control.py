@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from .. import __version__
@@ -16,9 +16,10 @@ from ..store.db import Db
 from . import listen
 from .config import Config
 from .functions import findings as source_findings
+from .key_desk import KeyDesk
 from .parts import Parts, World
 from .pool import Member
-from .refusals import answered
+from .refusals import answered, streamed
 
 Context = Any
 Shutdown = Callable[[float], None]
@@ -37,6 +38,7 @@ class Control(api_pb2_grpc.ControlServicer):
         self._desk = parts.desk
         self._pool = parts.pool
         self._catalogue = parts.catalogue
+        self._keys = KeyDesk(world.store, world.vault, parts.resealer)
         self._shutdown = shutdown
         self._reload = reload
         self._addr = addr
@@ -60,6 +62,7 @@ class Control(api_pb2_grpc.ControlServicer):
             managed_by=self._world.manager.name,
             log_dir=str(self._world.log_dir or ""),
             addr=self._addr(),
+            encryption=self._keys.encryption,
         )
 
     @answered
@@ -69,7 +72,8 @@ class Control(api_pb2_grpc.ControlServicer):
         findings += await asyncio.wrap_future(self._store.read(_weak_marks))
         findings += await source_findings(self._catalogue)
         findings += await asyncio.to_thread(self._tcp_findings)
-        checked += ["marks", "functions", "listeners"]
+        findings += self._keys.findings()
+        checked += ["marks", "functions", "listeners", "encryption"]
         return api_pb2.DoctorResponse(findings=[_finding(each) for each in findings], checked=checked)
 
     def _tcp_findings(self) -> list[model.Finding]:
@@ -88,6 +92,19 @@ class Control(api_pb2_grpc.ControlServicer):
         """Begin anew, if what is on disk would start."""
         await self._reload()
         return api_pb2.ReloadResponse()
+
+    @answered
+    async def KeyStatus(self, request: api_pb2.KeyStatusRequest, context: Context) -> api_pb2.KeyStatusResponse:  # noqa: N802
+        """Tell of the keys."""
+        return await self._keys.status()
+
+    @streamed
+    async def RotateKey(  # noqa: N802
+        self, request: api_pb2.RotateKeyRequest, context: Context
+    ) -> AsyncGenerator[api_pb2.KeyProgress, None]:
+        """Change the key."""
+        async for progress in self._keys.rotate():
+            yield progress
 
 
 def _weak_marks(db: Db) -> list[model.Finding]:

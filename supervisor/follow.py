@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..proto import api_pb2, link_pb2
-from ..proto.sealing import Sealer
+from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import AttemptState, Stream, TaskState
 from ..store import Store, model, tasks
+from ..store.cipher import CorruptRecord
+from ..store.data_keys import Opener
 from .news import Bell, News
+from .output_keys import OutputKeys
 from .shelf import Rows, Shelf
 from .taps import Tap
 
@@ -24,11 +27,12 @@ class Reader:
     """Reads one attempt's output in order."""
 
     def __init__(
-        self, shelf: Shelf, sealer: Sealer, attempt_id: int, *, number: int = 0, lenient: bool = False
+        self, shelf: Shelf, keys: OutputKeys, attempt_id: int, *, number: int = 0, lenient: bool = False
     ) -> None:
         """Begin behind chunk `number`; `lenient`: what lies before the first chunk read is no gap."""
         self._shelf = shelf
-        self._sealer = sealer
+        self._keys = keys
+        self._opener: Opener | None = None
         self.attempt_id = attempt_id
         self._number = number
         self._lenient = lenient
@@ -47,13 +51,27 @@ class Reader:
     async def rows(self) -> list[model.ChunkRow]:
         """What is kept behind what was taken, some of it."""
         self._in_hand = None
-        self._in_hand = await self._shelf.rows(self.attempt_id, self._number)
-        return self._in_hand
+        asked = self._shelf.rows(self.attempt_id, self._number)
+        if self._opener is None:
+            rows, opener = await asyncio.gather(asked, self._keys.opener(self.attempt_id))
+        else:
+            rows, opener = await asked, self._opener
+        if opener.key is None and any(row.sealed for row in rows):
+            opener = await self._keys.opener(self.attempt_id)  # there is one since
+        self._in_hand, self._opener = rows, opener
+        return rows
 
     def take(self, chunk: model.ChunkRow | link_pb2.Chunk) -> Iterator[api_pb2.Output]:
-        """Open the next chunk: what in it is new, in pieces. All of them are to be taken."""
+        """Open the next chunk, of what `rows` gave or what passed since: what in it is new, in pieces.
+
+        All of them are to be taken. Raises Refusal STORE_CORRUPT.
+        """
+        assert self._opener is not None  # noqa: S101 - rows were asked for
+        try:
+            data = self._opener.open(chunk)
+        except CorruptRecord as why:
+            raise _damaged(chunk, why) from None
         self._number = max(self._number, chunk.number)
-        data = self._sealer.open(chunk.attempt_id, chunk.number, chunk.stream, chunk.data)
         return self._pieces(chunk.stream, chunk.offset, data)
 
     def _pieces(self, stream: int, offset: int, data: bytes) -> Iterator[api_pb2.Output]:
@@ -78,15 +96,15 @@ class Seen:
 class Follower:
     """Follows a task over its attempts to its end."""
 
-    def __init__(self, store: Store, sealer: Sealer, news: News) -> None:
+    def __init__(self, store: Store, news: News) -> None:
         self._store = store
-        self._sealer = sealer
+        self._keys = OutputKeys(store)
         self._news = news
         self._shelf = Shelf(store)
 
     def reader(self, attempt_id: int, *, number: int = 0, lenient: bool = False) -> Reader:
         """One more who reads an attempt's output; see Reader."""
-        return Reader(self._shelf, self._sealer, attempt_id, number=number, lenient=lenient)
+        return Reader(self._shelf, self._keys, attempt_id, number=number, lenient=lenient)
 
     async def row(self, task_id: str) -> model.TaskRow:
         """The task as it is now. Raises Refusal NO_SUCH_TASK."""
@@ -169,6 +187,13 @@ class Follower:
             for chunk in chunks:
                 for piece in reader.take(chunk):
                     yield piece
+
+
+def _damaged(chunk: model.ChunkRow | link_pb2.Chunk, why: CorruptRecord) -> Refusal:
+    message = f"the stored output is damaged (chunk {chunk.number} of attempt #{chunk.attempt_id}: {why})"
+    return Refusal(
+        RefusalReason.STORE_CORRUPT, message, "what came before it is sound; tsched doctor looks at the rest"
+    )
 
 
 def _is_mute(attempt: model.AttemptRow) -> bool:

@@ -8,6 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,19 @@ class Launched:
 class Launcher:
     """Starts executors of this version and configuration."""
 
-    def __init__(self, clock: Clock, config: Config, *, home: Path, link_socket: Path, public_socket: Path) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        config: Config,
+        *,
+        new_data_key: Callable[[], bytes | None],
+        home: Path,
+        link_socket: Path,
+        public_socket: Path,
+    ) -> None:
+        """`new_data_key` makes what an executor seals its output under; None: it seals nothing."""
         self._clock = clock
+        self._new_data_key = new_data_key
         self._boot: dict[str, Any] = {
             "home": str(home),
             "link": str(link_socket),
@@ -58,27 +70,27 @@ class Launcher:
             "profiles": [profile.as_dict() for profile in config.profiles.values()],
             "version": __version__,
         }
-        told = json.dumps(self._boot, sort_keys=True).encode()
+        told = json.dumps({**self._boot, "encryption": config.store_encryption}, sort_keys=True).encode()
         self.build = f"{__version__}+{hashlib.sha256(told).hexdigest()[:12]}"
         """Tells executors apart: one that was told otherwise finishes its work and makes room."""
 
     def start(self) -> Launched:
         """Start a process. Raises OSError where the machine cannot now; nothing is left behind then."""
-        executor, secret = secrets.token_hex(16), secrets.token_hex(32)
+        executor, secret, data_key = secrets.token_hex(16), secrets.token_hex(32), self._new_data_key()
         boot_reading, boot_writing = os.pipe()
         with ExitStack() as unused:
             unused.callback(os.close, boot_writing)
             process, stderr = _start_process(executor, boot_reading)
             unused.pop_all()
         return Launched(
-            row=self._row(executor, secret, process.pid),
+            row=self._row(executor, secret, data_key, process.pid),
             process=process,
-            boot={**self._boot, "executor_id": executor, "secret": secret},
+            boot={**self._boot, "executor_id": executor, "secret": secret, "data_key": (data_key or b"").hex()},
             boot_writing=boot_writing,
             stderr=stderr,
         )
 
-    def _row(self, executor: str, secret: str, pid: int) -> model.ExecutorRow:
+    def _row(self, executor: str, secret: str, data_key: bytes | None, pid: int) -> model.ExecutorRow:
         return model.ExecutorRow(
             id=executor,
             secret_hash=hashlib.sha256(secret.encode()).digest(),
@@ -88,6 +100,7 @@ class Launcher:
             version=self.build,
             started_at_us=self._clock.now_us(),
             state="present",
+            data_key=data_key,
         )
 
 

@@ -25,6 +25,7 @@ from .background import Background
 from .desk import Desk
 from .ends import announce, announce_children
 from .news import News
+from .output_keys import OutputKeys
 from .pool import Pool
 from .session import Session
 from .taps import Taps
@@ -59,6 +60,7 @@ class Link(link_pb2_grpc.LinkServicer):
         self._catalogue = catalogue
         catalogue.on_change(self._tell_sources)
         self._background = background
+        self._output_keys = OutputKeys(store)
 
     async def Attach(  # noqa: N802 - the name is the contract's
         self, requests: AsyncIterator[link_pb2.FromExecutor], context: grpc.aio.ServicerContext[Any, Any]
@@ -198,7 +200,7 @@ class Link(link_pb2_grpc.LinkServicer):
     async def _append(self, session: Session, chunks: list[link_pb2.Chunk]) -> None:
         if not chunks:
             return
-        rows = [reports.chunk_row(chunk) for chunk in chunks]
+        rows = await self._output_keys.kept(session.executor, [reports.chunk_row(chunk) for chunk in chunks])
         await durable.insist(lambda: self._store.write_output(partial(output.append, chunks=rows)))
         newest = {chunk.attempt_id: chunk.number for chunk in chunks}
         session.tell(chunk_acks=[link_pb2.ChunkAck(attempt_id=key, number=n) for key, n in newest.items()])

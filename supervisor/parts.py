@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from ..proto.clock import Clock
-from ..proto.sealing import PlainSealer
 from ..store import Store, model
 from ..store.db import Db
 from .alarm import WallAlarm
@@ -28,9 +27,11 @@ from .notify import Manager
 from .places import Places
 from .pool import Pool
 from .predecessor import Predecessor
+from .resealing import Resealer
 from .retention import Retention
 from .settle import Settler
 from .taps import Taps
+from .vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class World:
     """What the service finds when it starts."""
 
     store: Store
+    vault: Vault
     clock: Clock
     config: Config
     places: Places
@@ -76,6 +78,7 @@ class Parts:
     predecessor: Predecessor
     link: Link
     retention: Retention
+    resealer: Resealer
 
 
 def assemble(world: World, failed: Callable[[BaseException], None]) -> Parts:
@@ -104,6 +107,7 @@ def assemble(world: World, failed: Callable[[BaseException], None]) -> Parts:
             background=background,
         ),
         retention=Retention(world.store, world.clock, world.config, answers),
+        resealer=Resealer(world.store, world.vault, background),
     )
 
 
@@ -139,6 +143,7 @@ def _pool(world: World, background: Background, ended: Callable[[model.Ended, st
         launcher=Launcher(
             world.clock,
             world.config,
+            new_data_key=world.vault.new_data_key,
             home=paths.state_dir,
             link_socket=paths.link_socket,
             public_socket=paths.socket,
@@ -154,7 +159,6 @@ def _tasks(
 ) -> Tasks:
     return Tasks(
         store=world.store,
-        sealer=PlainSealer(),
         clock=world.clock,
         config=world.config,
         desk=desk,

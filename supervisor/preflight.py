@@ -11,7 +11,7 @@ from .. import __version__
 from ..proto import endpoint
 from ..proto.errors import Refusal
 from ..store import opening
-from . import config, folder, listen
+from . import config, folder, listen, vault
 from .places import Paths
 
 
@@ -27,6 +27,7 @@ def report(config_path: Path | None, paths: Paths | None, flags: listen.Wish) ->
             partial(folder.check_state_dir, paths.state_dir),
             partial(endpoint.check_socket_path, paths.socket),
             partial(opening.check, paths.state_dir),
+            lambda: _check_key(paths.state_dir, loaded),
         ]
     refusals = list(_refusals(checks))
     mistakes = [each for refusal in refusals if isinstance(refusal, config.BadConfig) for each in refusal.mistakes]
@@ -37,6 +38,11 @@ def report(config_path: Path | None, paths: Paths | None, flags: listen.Wish) ->
         "problems": [{"reason": each.reason, "message": each.message, "hint": each.hint} for each in refusals],
         "mistakes": [{"line": each.line, "key": each.key, "message": each.what} for each in mistakes],
     }
+
+
+def _check_key(state_dir: Path, loaded: list[config.Config]) -> None:
+    for each in loaded:
+        vault.check(state_dir, each)
 
 
 def _refusals(checks: list[Callable[[], object]]) -> Iterator[Refusal]:

@@ -143,4 +143,5 @@ def chunk_row(told: link_pb2.Chunk) -> model.ChunkRow:
         offset=told.offset,
         length=told.length,
         data=told.data,
+        sealed=told.sealed,
     )

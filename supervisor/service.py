@@ -111,6 +111,7 @@ class Service:
         await self._public.open()
         await self._open_tcp()
         parts.retention.start()
+        parts.background.spawn(parts.resealer.resume())
         for name in ("", *self._services):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         log.get().info("serving", socket=str(paths.socket), state_dir=str(paths.state_dir), addr=self._addr())
@@ -204,6 +205,7 @@ class Service:
         parts.tasks.draining = True
         await self._health.enter_graceful_shutdown()
         parts.retention.stop()
+        await parts.resealer.stop()
         parts.desk.end()
         parts.pool.close()
         parts.pool.dismiss()
@@ -257,6 +259,7 @@ class Service:
         log.get().info("reloading")
         self._world.manager.reloading()
         self._parts.retention.stop()
+        await self._parts.resealer.stop()
         self._parts.desk.end()
         self._parts.pool.close()
         # What an executor has said and was not told to be stored, it says again.

@@ -158,6 +158,10 @@ SELECT attempt_id FROM dropped WHERE attempt_id IN (SELECT value FROM json_each(
 SELECT attempt_id, sum(length) AS length FROM chunks
 WHERE attempt_id IN (SELECT value FROM json_each(:attempt_ids)) GROUP BY attempt_id
 
+-- chunks_from: for opening all output, a page at a time
+SELECT rowid AS row, attempt_id, number, stream, offset, length, data, sealed FROM chunks
+WHERE rowid > :after ORDER BY rowid LIMIT :limit
+
 -- owners_after: attempts that have output, one step of the index each
 WITH RECURSIVE owner (attempt_id) AS (
     SELECT (SELECT attempt_id FROM chunks WHERE attempt_id > :after ORDER BY attempt_id LIMIT 1)

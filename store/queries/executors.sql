@@ -1,8 +1,8 @@
 -- Executors and the marks of their runners.
 
 -- insert_executor: a process that may attach
-INSERT INTO executors (id, secret_hash, pid, start_ticks, boot_id, version, started_at_us, state)
-VALUES (:id, :secret_hash, :pid, :start_ticks, :boot_id, :version, :started_at_us, :state)
+INSERT INTO executors (id, secret_hash, pid, start_ticks, boot_id, version, started_at_us, state, data_key)
+VALUES (:id, :secret_hash, :pid, :start_ticks, :boot_id, :version, :started_at_us, :state, :data_key)
 
 -- executor_by_id: one executor
 SELECT id, secret_hash, pid, start_ticks, boot_id, version, started_at_us, state FROM executors WHERE id = :id

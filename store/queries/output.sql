@@ -1,12 +1,12 @@
 -- Output, in output.db.
 
 -- append_chunk: what was read; a repeated chunk is the same chunk
-INSERT INTO chunks (attempt_id, number, stream, offset, length, data)
-VALUES (:attempt_id, :number, :stream, :offset, :length, :data)
+INSERT INTO chunks (attempt_id, number, stream, offset, length, data, sealed)
+VALUES (:attempt_id, :number, :stream, :offset, :length, :data, :sealed)
 ON CONFLICT (attempt_id, number) DO NOTHING
 
 -- chunks_after: output in the order it was read
-SELECT attempt_id, number, stream, offset, length, data FROM chunks
+SELECT attempt_id, number, stream, offset, length, data, sealed FROM chunks
 WHERE attempt_id = :attempt_id AND number > :after ORDER BY number LIMIT :limit
 
 -- last_number_of: how far an attempt's output goes

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tsched.proto import api_pb2
 from tsched.proto.clock import SystemClock
-from tsched.proto.sealing import PlainSealer
 from tsched.store import Store, claims, executors, model, output, tasks
 from tsched.store.cipher import PlainCipher
 from tsched.supervisor.follow import Follower
@@ -43,7 +42,7 @@ def test_output_is_live_also_after_the_claim_that_was_looked_at_was_handed_back(
 
     async def story():
         news = News()
-        follower = Follower(store, PlainSealer(), news)
+        follower = Follower(store, news)
         first = _claim(store)
         with news.about("t") as bell:
             pieces = follower.follow("t", bell)

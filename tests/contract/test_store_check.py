@@ -67,7 +67,7 @@ MORE_DAMAGE = {
 }
 OUTPUT_DAMAGE = {
     "missing output": ("attempt 1 of task 1", "DELETE FROM chunks"),
-    "output of nobody": ("attempt 77", "INSERT INTO chunks VALUES (77, 1, 1, 0, 1, x'41')"),
+    "output of nobody": ("attempt 77", "INSERT INTO chunks VALUES (77, 1, 1, 0, 1, x'41', 0)"),
     "the schema": ("output.db", "CREATE TABLE extra (x)"),
 }
 

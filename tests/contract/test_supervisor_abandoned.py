@@ -11,7 +11,6 @@ import pytest
 from support.fake_catalogue import FakeCatalogue
 from tsched.proto import api_pb2, api_pb2_grpc, endpoint
 from tsched.proto.clock import SystemClock
-from tsched.proto.sealing import PlainSealer
 from tsched.store import Store, claims, executors, model, retention, tasks
 from tsched.store.cipher import PlainCipher
 from tsched.supervisor import config
@@ -83,7 +82,7 @@ class House:
             "taps": Taps(),
             "news": self.news,
         }
-        self.tasks = Tasks(store=self.store, sealer=PlainSealer(), clock=CLOCK, config=config.load(None), **parts)
+        self.tasks = Tasks(store=self.store, clock=CLOCK, config=config.load(None), **parts)
         self.server = grpc.aio.server()
         self.server.add_insecure_port(endpoint.target(folder / "s"))
         api_pb2_grpc.add_TasksServicer_to_server(self.tasks, self.server)

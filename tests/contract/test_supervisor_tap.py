@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tsched.proto import link_pb2
 from tsched.proto.clock import SystemClock
-from tsched.proto.sealing import PlainSealer
 from tsched.store import Store, model, output
 from tsched.store.cipher import PlainCipher
 from tsched.supervisor.follow import Follower, Reader
 from tsched.supervisor.news import Bell, News
+from tsched.supervisor.output_keys import OutputKeys
 from tsched.supervisor.shelf import Shelf
 from tsched.supervisor.taps import Tap
 
@@ -78,8 +78,8 @@ attempt_ids = itertools.count(1)
 def test_every_byte_comes_once_and_in_order(store, pauses):
     async def read(attempt_id):
         tap = Tap(Bell())
-        follower = Follower(store, PlainSealer(), News())
-        reader = Interrupted(Shelf(store), PlainSealer(), attempt_id)
+        follower = Follower(store, News())
+        reader = Interrupted(Shelf(store), OutputKeys(store), attempt_id)
         reader.script = Script(store, tap, attempt_id, pauses)
         got = []
         while not reader.script.over:

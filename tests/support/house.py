@@ -17,7 +17,6 @@ import grpc
 from support.fake_catalogue import FakeCatalogue
 from tsched.proto import api_pb2_grpc, endpoint, link_pb2, link_pb2_grpc
 from tsched.proto.clock import SystemClock
-from tsched.proto.sealing import PlainSealer
 from tsched.store import Store, executors, model
 from tsched.store.cipher import PlainCipher
 from tsched.supervisor import config
@@ -135,7 +134,6 @@ class House:
         link = Link(store=self.store, clock=CLOCK, desk=self.desk, pool=pool, background=background, **parts)
         self.tasks = Tasks(
             store=self.store,
-            sealer=PlainSealer(),
             clock=CLOCK,
             config=config.load(None),
             desk=self.desk,

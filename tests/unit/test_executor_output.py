@@ -12,19 +12,9 @@ from tsched.executor.keep import MOST_PIECES, Keep
 from tsched.executor.output import CHUNK_BYTES, Output
 from tsched.executor.window import ATTEMPT_BYTES, Budget
 from tsched.proto.link_pb2 import Chunk
-from tsched.proto.sealing import PlainSealer
+from tsched.proto.sealing import KEY_BYTES, KeySealer, PlainSealer
 
 Writes = list[tuple[int, bytes]]
-
-
-class Reversing:
-    """A sealer whose work shows."""
-
-    def seal(self, attempt_id: int, number: int, stream: int, data: bytes) -> bytes:
-        return f"{attempt_id}.{number}.{stream}:".encode() + data[::-1]
-
-    def open(self, attempt_id: int, number: int, stream: int, sealed: bytes) -> bytes:
-        raise NotImplementedError
 
 
 def make(cap_bytes: int = 1 << 30, *, tapped: bool = False, budget: Budget | None = None) -> tuple[Output, list[Chunk]]:
@@ -121,10 +111,13 @@ def test_a_tap_that_ends_is_spared_the_rest() -> None:
 
 def test_chunks_are_sealed_for_their_place() -> None:
     chunks: list[Chunk] = []
-    output = Output(9, cap_bytes=100, tapped=False, sealer=Reversing(), budget=Budget(), emit=chunks.append)
+    sealer = KeySealer(bytes(KEY_BYTES))
+    output = Output(9, cap_bytes=100, tapped=False, sealer=sealer, budget=Budget(), emit=chunks.append)
     output.write(2, b"abc")
     output.flush()
-    assert (chunks[0].data, chunks[0].length) == (b"9.1.2:cba", 3)
+    [chunk] = chunks
+    assert (chunk.sealed, chunk.length, b"abc" in chunk.data) == (True, 3, False)
+    assert sealer.open(9, 1, 2, 0, chunk.data) == b"abc"
 
 
 def test_an_output_is_full_until_enough_of_it_is_acknowledged() -> None:
