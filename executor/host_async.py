@@ -2,14 +2,13 @@
 
 What a call writes to sys.stdout and sys.stderr, by print, logging, warnings or a traceback, is told to be its own by a
 context variable, which the tasks and threads it starts inherit. What goes straight to the descriptors (C code, child
-processes) cannot be told apart. Native functions block; they run in threads.
+processes) cannot be told apart. Native functions block; they run in threads, and are asked to end, not interrupted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import io
 import os
 import sys
@@ -251,8 +250,16 @@ class AsyncHost:
         return await function.call(call.args, call.kwargs)
 
     async def _in_a_thread(self, function: Any, *args: Any) -> Any:
-        run = functools.partial(contextvars.copy_context().run, function, *args)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        """What it returns. A thread cannot be interrupted: a call that is to end has ended when its thread has."""
+        work = self._threads.submit(contextvars.copy_context().run, function, *args)
+        done = asyncio.wrap_future(work)
+        while not done.done():
+            try:
+                await asyncio.wait([done])
+            except asyncio.CancelledError:
+                if work.cancel() or self._let_go.done():  # it has not begun, or nobody wants to know
+                    raise
+        return done.result()
 
 
 def _task_of(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **more: Any) -> asyncio.Task[Any]:

@@ -14,7 +14,7 @@ import pytest
 
 from support import procs
 from support.fake_link import FakeLink, Setup, link_pb2, plain_user, room, shared_room
-from support.functions import ROOT, cc
+from support.functions import INCLUDE, ROOT, cc
 from support.wait import until
 
 if TYPE_CHECKING:
@@ -309,6 +309,61 @@ def test_native_functions_that_wait_run_beside_each_other(link: FakeLink, sample
         link.result_of(attempt_id)
     ends = [link.finish_of(attempt_id) for attempt_id in ids]
     assert max(end.started_at_us for end in ends) < min(end.finished_at_us for end in ends)
+
+
+DEAF = """
+#include <unistd.h>
+#include "tsched_plugin.h"
+static void deaf(const tsched_call *call) { for (;;) pause(); }
+static void tidy(const tsched_call *call)
+{
+    while (!call->cancelled(call)) usleep(10000);
+    usleep(500000);
+    call->fail(call, "tidied up", 9);
+}
+static const tsched_function functions[] = {
+    {"deaf", NULL, NULL, deaf, TSCHED_ASYNC}, {"tidy", NULL, NULL, tidy, TSCHED_ASYNC},
+};
+static const tsched_plugin plugin = {TSCHED_PLUGIN_ABI, 2, functions};
+const tsched_plugin *init_plugin(void) { return &plugin; }
+"""
+
+
+@pytest.fixture(scope="module")
+def waiting(shared: Setup) -> link_pb2.Source:
+    compiler = cc() or pytest.skip("there is no C compiler (cc) here")
+    path = shared.place() / "libwaiting.so"
+    words = [compiler, "-shared", "-fPIC", f"-I{INCLUDE}", "-o", path, "-x", "c", "-"]
+    subprocess.run(words, input=DEAF, text=True, check=True)
+    return link_pb2.Source(name="waiting", generation=1, kind="native", python=sys.executable, path=str(path))
+
+
+def test_a_native_async_call_that_does_not_end_when_asked_is_killed_with_its_host(
+    link: FakeLink, waiting: link_pb2.Source
+) -> None:
+    link.know(MINE, waiting)
+    options = {"source": "waiting", "shared": True, "timeout_us": 100_000, "grace_us": 300_000}
+    finished = link.finish_of(link.call("waiting::deaf", **options))
+    assert (finished.state, finished.reason) == ("timed_out", "timeout")
+    assert finished.finished_at_us - finished.started_at_us >= 400_000
+    assert not procs.alive(finished.pid)
+
+
+def test_a_native_async_call_has_its_grace_to_clean_up_and_the_others_go_on(
+    link: FakeLink, waiting: link_pb2.Source
+) -> None:
+    link.know(MINE, waiting)
+    tidy, other = link.calls(*[("waiting::tidy",)] * 2, source="waiting", shared=True)
+    for attempt_id in (tidy, other):
+        link.started(attempt_id)
+    asked_at_s = time.monotonic()
+    stop(link, tidy, 10)
+    finished = link.finish_of(tidy)
+    assert (finished.state, finished.reason) == ("cancelled", "cancelled")
+    assert time.monotonic() - asked_at_s >= 0.5
+    assert procs.alive(finished.pid)
+    stop(link, other, 10)
+    assert link.finish_of(other).state == "cancelled"
 
 
 def test_without_privileges_functions_run_and_what_they_leave_behind_is_ended() -> None:
