@@ -13,6 +13,7 @@ import faulthandler
 import os
 import socket
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..client.context import Context
@@ -92,6 +93,12 @@ class Wear:
         if self.calls % CALLS_PER_LOOK and peak_bytes is None:
             return False
         return self.calls >= CALLS_PER_HOST or resident_bytes() - self._at_first > GROWTH_BYTES
+
+
+def warn_anew() -> None:
+    """Let what was warned of be warned of again: Python remembers it per process, and a call's output is its own."""
+    with warnings.catch_warnings():  # going into it and out of it is what makes modules forget
+        pass
 
 
 def resident_bytes() -> int:

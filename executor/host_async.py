@@ -22,7 +22,7 @@ from ..client.flow import Cancelled
 from ..proto.plain import to_json
 from .brood import Brood
 from .gatherer import Gatherer
-from .host import CLOCK, Code, Wear, context_of
+from .host import CLOCK, Code, Wear, context_of, warn_anew
 from .host_messages import Call, Cancel, Ended, Progress, Ready, Wrote
 from .outcome import RETURNED, Outcome, raised, returned
 from .throttle import EVERY_S, progress_of
@@ -215,6 +215,7 @@ class AsyncHost:
     async def _see_through(self, running: Running) -> None:
         call = running.call
         running.begun = True
+        warn_anew()
         began_at_us, began_us = CLOCK.now_us(), CLOCK.mono_us()
         outcome = raised(_ENDED) if running.stopped else await self._outcome(running, began_at_us)
         at_us, mono_us = CLOCK.now_us(), CLOCK.mono_us()

@@ -26,7 +26,7 @@ from ..client.context import entered
 from ..client.flow import Cancelled
 from ..proto.plain import to_json
 from .brood import Brood
-from .host import CLOCK, Code, Wear, context_of
+from .host import CLOCK, Code, Wear, context_of, warn_anew
 from .host_messages import Call, Ended, GoOn, Ready
 from .outcome import RETURNED, Outcome, raised, returned
 from .throttle import Throttle
@@ -81,6 +81,7 @@ class Surroundings:
         os.umask(UMASK)
         os.chdir(HOME)
         signal.alarm(0)
+        warn_anew()
         whole = not any(stream.closed for stream in self.outputs)
         sys.stdout, sys.stderr = self.outputs
         return whole and _handlers() == self._handlers and not self._threads_left()

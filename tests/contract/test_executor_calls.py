@@ -97,6 +97,14 @@ def test_logging_and_warnings_are_output(link: FakeLink) -> None:
     assert b"UserWarning: a warning" in link.of(attempt_id).output(2)
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_a_warning_is_the_output_of_every_call_that_warns(link: FakeLink, *, together: bool) -> None:
+    for function in ("complain", "acomplain") * 2:
+        attempt_id = link.call(function, shared=together)
+        link.finish_of(attempt_id)
+        assert link.of(attempt_id).output(2).count(b"UserWarning: a warning") == 1
+
+
 def test_output_comes_while_the_function_runs(link: FakeLink, shared: Setup) -> None:
     go = shared.place() / "go"
     attempt_id = link.call("slow_talk", str(go))

@@ -60,6 +60,11 @@ def complain() -> None:
     warnings.warn("a warning", stacklevel=1)
 
 
+@task(name="acomplain")
+async def acomplain() -> None:
+    warnings.warn("a warning", stacklevel=1)
+
+
 @task(name="slow_talk")
 def slow_talk(path: str) -> None:
     print("early")
