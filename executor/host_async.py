@@ -12,8 +12,8 @@ import contextvars
 import io
 import os
 import sys
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,8 @@ class Running:
         """A task that is cancelled before it has begun never runs, and could not report."""
         self.below: set[asyncio.Task[Any]] = set()
         """What it started beside itself."""
+        self.aside: set[Future[Any]] = set()
+        """What it has run in threads and has not ended."""
         self.over = False
         self._gatherer = gatherer
         self._newest: Progress | None = None
@@ -72,6 +74,11 @@ class Running:
         for task in list(self.below):
             task.cancel()
 
+    @property
+    def left_threads(self) -> bool:
+        """Whether a thread goes on with what it was given; what had not begun was taken back with its task."""
+        return any(not work.done() for work in list(self.aside))
+
     def _pass_on(self) -> None:
         if self._timer is None and self.task and not self.over:
             self._tell()
@@ -90,6 +97,18 @@ class Running:
 
 _ENDED = Cancelled("the task is being ended")
 _RUNNING: ContextVar[Running | None] = ContextVar("tsched_running", default=None)
+
+
+class Threads(ThreadPoolExecutor):
+    """Where asyncio.to_thread and the like go: it is known which call they belong to."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run it in a thread."""
+        work = super().submit(function, *args, **kwargs)
+        if running := _RUNNING.get():
+            running.aside.add(work)
+            work.add_done_callback(running.aside.discard)
+        return work
 
 
 class Bytes(io.RawIOBase):
@@ -173,6 +192,7 @@ class AsyncHost:
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(Threads(thread_name_prefix="asyncio"))
         loop.set_task_factory(_task_of)  # type: ignore[arg-type]  # what it passes on is as the factory takes it
         self._let_go = loop.create_future()
         self._gatherer.attach(loop)
@@ -222,7 +242,7 @@ class AsyncHost:
         running.end()
         del self._running[call.attempt_id]
         leftovers = 0 if self._running else _end_children()
-        tired = self._wear.worn() or self._code.failed
+        tired = self._wear.worn() or self._code.failed or running.left_threads
         began = (began_at_us, began_us)
         self._gatherer.put(
             Ended(

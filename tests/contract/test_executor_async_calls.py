@@ -108,6 +108,22 @@ def test_who_does_not_end_when_asked_costs_its_host_and_the_others_are_lost(link
     assert link.result_of(link.call("anap", 0.0, shared=True)) == 0.0
 
 
+def test_threads_that_a_call_leaves_behind_are_in_nobodys_way(link: FakeLink) -> None:
+    """They can be ended with their process only: it takes no more calls, and what runs in it goes on."""
+    other = link.call("anap", 1.0, shared=True)
+    link.started(other)
+    stuck = link.calls(*[("astuck_aside",)] * 40, shared=True)
+    for attempt_id in stuck:
+        link.started(attempt_id)
+    for attempt_id in stuck:
+        stop(link, attempt_id, 10)
+    left = {link.finish_of(attempt_id).pid for attempt_id in stuck}
+    asked = link.call("aside", shared=True)
+    assert {link.result_of(asked)}.isdisjoint(left)
+    assert link.result_of(other) == 1.0
+    assert left == {link.finish_of(other).pid}
+
+
 def test_a_host_that_crashes_loses_all_its_calls(link: FakeLink) -> None:
     ids = link.calls(*[("anap", 1000.0)] * 3, ("acrash",), shared=True)
     for attempt_id in ids:

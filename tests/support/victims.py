@@ -60,6 +60,16 @@ def complain() -> None:
     warnings.warn("a warning", stacklevel=1)
 
 
+@task(name="astuck_aside")
+async def astuck_aside() -> None:
+    await asyncio.to_thread(time.sleep, 1000)
+
+
+@task(name="aside")
+async def aside() -> int:
+    return await asyncio.to_thread(os.getpid)
+
+
 @task(name="acomplain")
 async def acomplain() -> None:
     warnings.warn("a warning", stacklevel=1)
