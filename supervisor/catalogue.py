@@ -34,7 +34,6 @@ T = TypeVar("T")
 
 GENERATION_US = 1000
 SETTLE_S = 60.0
-SHOWN_WRONG = 5
 
 
 class Catalogue:
@@ -248,7 +247,7 @@ class Catalogue:
         return Held(
             origin=origin,
             state=LOADED,
-            message="; ".join([*described.failed, *wrong][:SHOWN_WRONG]),
+            message=complaints.summed_up([*described.failed, *wrong]),
             generation=generation,
             loaded_at_us=self._clock.now_us(),
             functions=tuple(described.functions),
@@ -258,7 +257,7 @@ class Catalogue:
     async def _described(self, origin: Origin, generation: int) -> Description:
         described = await self._inspector.describe(origin, generation)
         if described.failed and not described.functions:
-            raise InspectionError("; ".join(described.failed[:SHOWN_WRONG]))
+            raise InspectionError(complaints.summed_up(described.failed))
         return described
 
     def _failed(self, origin: Origin, why: str) -> Held:
@@ -319,9 +318,8 @@ class Catalogue:
         return next((held for held in self._held.values() if held.origin.name == name), None)
 
     def _message(self, held: Held) -> str:
-        return "; ".join(
-            [*([held.message] if held.message else []), *self._index.taken.get(held.key, ())][:SHOWN_WRONG]
-        )
+        taken = complaints.summed_up(self._index.taken.get(held.key, ()))
+        return "; ".join(filter(None, (held.message, taken)))
 
 
 async def _all_or_cancelled(works: Iterable[Any]) -> None:

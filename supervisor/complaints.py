@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from ..proto import checks
@@ -12,7 +12,14 @@ from .held import FAILED, UNLOADED, Held
 
 STAYS = "its newest code"
 """So begins what is said of a source that stays as it was."""
+SHOWN_WRONG = 5
 _MEND = "mend it, then: tsched plugins reload"
+
+
+def summed_up(wrong: Sequence[str]) -> str:
+    """The first few of these in one line, and how many more there are."""
+    more = len(wrong) - SHOWN_WRONG
+    return "; ".join([*wrong[:SHOWN_WRONG], *([f"and {more} more"] if more > 0 else [])])
 
 
 def check_loaded(name: str, held: Held | None) -> None:
