@@ -78,8 +78,7 @@ class Catalogue:
     def find(self, name: str) -> Entry:
         """The same. Raises Refusal NO_SUCH_FUNCTION with the name that was probably meant."""
         if (entry := self.get(name)) is None:
-            source = self._named(name.partition("::")[0])
-            raise complaints.no_function(name, source, [*self._index.entries, *self._index.aliases])
+            raise complaints.no_function(name, self._source_of(name), [*self._index.entries, *self._index.aliases])
         return entry
 
     def entries(self) -> list[Entry]:
@@ -313,6 +312,13 @@ class Catalogue:
             return await change()
 
     # What is said.
+
+    def _source_of(self, name: str) -> Held | None:
+        """The source that would have a function of this name: SOURCE::FUNCTION, or MODULE.FUNCTION."""
+        for held in self._held.values():
+            if any(name.startswith(f"{module}.") for module in held.origin.modules):
+                return held
+        return self._named(name.partition("::")[0])
 
     def _named(self, name: str) -> Held | None:
         return next((held for held in self._held.values() if held.origin.name == name), None)

@@ -133,6 +133,17 @@ def test_a_reload_counts_from_then_on_and_one_that_fails_leaves_what_was(tmp_pat
     over(tmp_path, library)(act)
 
 
+@pytest.mark.parametrize("name", ["shop.orders.ship", "s::ship"])
+def test_why_a_function_of_a_module_is_not_there_is_told_by_each_of_its_names(tmp_path, name):
+    text = f'[[functions]]\nname = "s"\nmodules = ["shop.orders"]\npath = "{tmp_path}"\n'
+
+    async def act(known):
+        with pytest.raises(Refusal, match=r"s could not be loaded: .*ModuleNotFoundError"):
+            known.find(name)
+
+    over(tmp_path, text=text)(act)
+
+
 def test_load_unload_and_their_wrong_uses(tmp_path, library):
     (library / "foo.py").write_text(code("add"))
 
