@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..proto import api_pb2, call_pb2, checks
 from ..proto.errors import Refusal, RefusalReason
@@ -41,7 +41,24 @@ def places(call: call_pb2.Call) -> frozenset[int]:
 
 def close_ranks(call: call_pb2.Call) -> None:
     """Let a call name the tasks whose results it takes as if it waited for no others."""
-    places_now = {place: number for number, place in enumerate(sorted(places(call)))}
+    _renumber(call, {place: number for number, place in enumerate(sorted(places(call)))})
+
+
+def follow(call: call_pb2.Call, parents: Sequence[str], named: Sequence[api_pb2.Dependency]) -> None:
+    """Let a call take the same results from where their tasks are among those that are to be waited for instead.
+
+    Raises Refusal BAD_VALUE for a result of what is not among them.
+    """
+    places_of = {each.task.id: place for place, each in enumerate(named)}
+    taken = {place: parents[place] for place in sorted(places(call))}
+    gone = next((parent for parent in taken.values() if parent not in places_of), None)
+    if gone is not None:
+        message = f"the result of task {gone} is an argument, so it has to be waited for"
+        raise Refusal(RefusalReason.BAD_VALUE, message, f"name {gone} too, or submit the call anew")
+    _renumber(call, {place: places_of[parent] for place, parent in taken.items()})
+
+
+def _renumber(call: call_pb2.Call, places_now: Mapping[int, int]) -> None:
     for each in (*call.args, *call.kwargs.values()):
         kind = each.WhichOneof("kind")
         if kind == "result_of":

@@ -26,7 +26,8 @@ def modify(
     row = tasks.get(db, id=request.id)
     payload = link_pb2.Payload.FromString(tasks.payload(db, id=request.id))
     _check_kind(request, row, entry)
-    patch = replace(_patch(request, payload, now_us), dependencies=_dependencies(db, request, payload))
+    request = _with_results(db, request, payload)
+    patch = replace(_patch(request, payload, now_us), dependencies=_dependencies(db, request))
     return tasks.modify(db, id=request.id, patch=patch, now_us=now_us, children=children)
 
 
@@ -69,15 +70,21 @@ def _check_kind(request: api_pb2.ModifyRequest, row: model.TaskRow, entry: Entry
         )
 
 
-def _dependencies(
-    db: Db, request: api_pb2.ModifyRequest, payload: link_pb2.Payload
-) -> tuple[model.Dependency, ...] | None:
+def _with_results(db: Db, request: api_pb2.ModifyRequest, payload: link_pb2.Payload) -> api_pb2.ModifyRequest:
+    """The request, with the call that takes the same results from the tasks that are to be waited for instead."""
+    if not request.HasField("after") or request.HasField("call") or not after.places(payload.call):
+        return request
+    whole = api_pb2.ModifyRequest()
+    whole.CopyFrom(request)
+    whole.call.CopyFrom(payload.call)
+    after.follow(whole.call, [each.id for each in tasks.parents_of(db, id=request.id)], request.after.after)
+    return whole
+
+
+def _dependencies(db: Db, request: api_pb2.ModifyRequest) -> tuple[model.Dependency, ...] | None:
     """What it shall wait for instead, or wait for as before, and now with the result; None: no change."""
     taken = after.places(request.call) if request.HasField("call") else frozenset()
     if request.HasField("after"):
-        if not request.HasField("call") and after.places(payload.call):
-            hint = "give its new call too"
-            raise _refused(f"task {request.id} takes results of those it waits for, by their places", hint)
         call = request.call if request.HasField("call") else None
         checks.check_dependency_count(len(request.after.after))
         return after.dependencies(request.after.after, call, tasks=0)

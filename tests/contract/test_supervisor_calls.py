@@ -15,6 +15,7 @@ FUNCTIONS = (
     entry("add", ("a", "int"), ("b", "int")),
     entry("join", ("parts", ["list", "any"])),
     entry("keep", ("it", "any")),
+    entry("keep_both", ("one", "any"), ("other", "any")),
     entry("later", is_async=True, source="plugin", generation=9),
 )
 
@@ -277,12 +278,38 @@ def test_a_task_s_call_can_be_changed_while_it_waits_but_not_to_another_kind(run
         after = api_pb2.Dependencies()
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await house.calls.Modify(api_pb2.ModifyRequest(id=child, after=after))
-        assert "takes results" in refused.value.details()
+        assert f"the result of task {waiting} is an argument" in refused.value.details()
         both = spec("keep", call_pb2.Argument(results_of=call_pb2.Results(after=[0])))
         changed = await house.calls.Modify(api_pb2.ModifyRequest(id=child, call=both.call))
         assert [each.id for each in changed.after] == [waiting]
         freed = await house.calls.Modify(api_pb2.ModifyRequest(id=child, after=after, call=spec("keep", value(1)).call))
         assert (freed.state, len(freed.after)) == ("ready", 0)
+
+    run(told)
+
+
+def test_a_call_takes_its_results_from_wherever_their_tasks_are_among_those_it_is_made_to_wait_for(run):
+    async def told(house):
+        async with house.executor() as executor:
+            await executor.say(claim=4)
+            both = call_pb2.Argument(results_of=call_pb2.Results(after=[1, 0]))
+            first, second, child, other = await submit(
+                house,
+                *(spec("keep", value(each), hold=True) for each in (1, 2)),
+                spec("keep_both", of(0), both, after=[0, 1]),
+                spec("keep", value(3), hold=True),
+            )
+            named = [api_pb2.Dependency(task=api_pb2.TaskRef(id=each)) for each in (other, second, first)]
+            request = api_pb2.ModifyRequest(id=child, after=api_pb2.Dependencies(after=named))
+            changed = await house.calls.Modify(request)
+            assert [each.id for each in changed.after] == [other, second, first]
+            assert changed.call.args[0].result_of == 2
+            assert list(changed.call.args[1].results_of.after) == [1, 2]
+            for task_id, result in ((first, 1), (second, 2), (other, 3)):
+                await house.calls.Release(api_pb2.ReleaseRequest(id=task_id))
+                await executor.finish(await executor.given(), result=stored(result))
+            task = await executor.given()
+            assert (task.task_id, args_of(task)) == (child, [1, [2, 1]])
 
     run(told)
 
