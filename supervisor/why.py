@@ -107,8 +107,8 @@ def _running(seen: Seen, around: Around) -> Iterator[Cause]:
     if row.cancel_requested_at_us is not None:
         yield Cause(kind="stopping", message=f"it is being ended, as was asked for, by executor {executor}")
     elif attempt is not None and attempt.state == AttemptState.CLAIMED:
-        busy = f"; it has {around.places} slots" if around.places and not row.shared else ""
-        yield Cause(kind="slot", message=f"executor {executor} has it and starts it as soon as it can{busy}")
+        slots = f"; the executors have {around.places} slots together" if around.places and not row.shared else ""
+        yield Cause(kind="slot", message=f"executor {executor} has it and starts it as soon as it can{slots}")
     elif row.paused_at_us is not None:
         yield Cause(kind="paused", message="it stands still until a person resumes it")
     else:

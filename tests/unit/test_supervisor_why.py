@@ -126,6 +126,12 @@ def test_a_ready_task_says_who_has_the_slots_and_who_comes_before_it(around, ahe
     assert all(word in cause.message for word in words), cause.message
 
 
+def test_a_task_that_an_executor_has_not_started_says_that_the_slots_are_those_of_all_executors():
+    [cause] = told(state="running", newest=replace(ATTEMPT, state="claimed"))
+    assert cause.kind == "slot"
+    assert cause.message.endswith("; the executors have 2 slots together")
+
+
 def test_where_no_executor_is_attached_that_is_the_cause():
     assert kinds(replace(AROUND, attached=False)) == ["executor"]
 
