@@ -114,6 +114,11 @@ def why_skipped(parent: Kept, condition: str) -> str:
     return f"it was to wait for task {parent.id} to {wish}, which {PAST[TaskState(parent.state)]}"
 
 
+def state_of(task: Kept, now_us: int) -> str:
+    """Where it is, as a service says it: one that waits for nothing but its time is scheduled."""
+    return TaskState.SCHEDULED if task.state == TaskState.READY and task.due_us > now_us else task.state
+
+
 def end_attempt(task: Kept, verdict: Verdict, now_us: int) -> None:
     """An attempt has ended; where it is tried again, the task waits for that."""
     attempt = task.attempts[-1]
@@ -130,12 +135,12 @@ def end(task: Kept, verdict: Verdict, now_us: int) -> None:
     task.result, task.finished_us = verdict.result, now_us
 
 
-def shown(task: Kept) -> api.Task:
+def shown(task: Kept, now_us: int) -> api.Task:
     """A task as a service tells of it."""
     return api.Task(
         id=task.id,
         name=task.spec.name,
-        state=task.state,
+        state=state_of(task, now_us),
         call=task.spec.call,
         queue=task.queue,
         priority=task.priority,

@@ -59,14 +59,15 @@ class Engine:
     def get(self, id: str) -> api.Task:  # noqa: A002 - it is called id everywhere
         """One task."""
         with self._lock:
-            return calls.shown(self._task(id))
+            return calls.shown(self._task(id), self.now_us())
 
     def ended(self, ids: Sequence[str], timeout_us: int | None) -> Iterator[api.Task]:
         """Each of these that has ended. Raises Refusal WAIT_TIMEOUT at once: nothing happens by itself."""
         with self._lock:
             tasks = [self._task(each) for each in dict.fromkeys(ids)]
-        yield from (calls.shown(task) for task in tasks if task.state in FINAL_TASK_STATES)
-        waiting = [f"{task.id} ({task.state})" for task in tasks if task.state not in FINAL_TASK_STATES]
+        shown = [calls.shown(task, self.now_us()) for task in tasks]
+        yield from (task for task in shown if task.state in FINAL_TASK_STATES)
+        waiting = [f"{task.id} ({task.state})" for task in shown if task.state not in FINAL_TASK_STATES]
         if waiting:
             hint = "run what is due with drain(), let time pass with travel(seconds=...)"
             raise Refusal(RefusalReason.WAIT_TIMEOUT, late(waiting).message, hint)
@@ -78,7 +79,7 @@ class Engine:
             if task.state in FINAL_TASK_STATES or task.state == TaskState.RUNNING:
                 raise Refusal(RefusalReason.WRONG_STATE, f"task {id} is {task.state}", "only what waits can be ended")
             self._finish(task, Verdict(TaskState.CANCELLED, EndReason.CANCELLED))
-            return calls.shown(task)
+            return calls.shown(task, self.now_us())
 
     def logs(self, request: api.LogsRequest) -> Iterator[api.Output]:
         """What a task's newest attempt wrote."""
@@ -169,7 +170,9 @@ class Engine:
         return calls.kept(spec, id=spec.id or str(next(self._ids)), parents=parents, now_us=self.now_us())
 
     def _answer(self, task: Kept, *, existed: bool) -> api.Submitted:
-        return api.Submitted(id=task.id, existed=existed, state=task.state, due_at_us=task.due_us)
+        return api.Submitted(
+            id=task.id, existed=existed, state=calls.state_of(task, self.now_us()), due_at_us=task.due_us
+        )
 
     def _task(self, id: str) -> Kept:  # noqa: A002
         if id not in self._tasks:

@@ -276,11 +276,22 @@ def test_manual_one_queue_is_drained_alone():
 def test_manual_what_is_due_later_waits_for_time_to_pass():
     with manual():
         handle = add.options(delay=30).delay(1)
-        assert drain() == 0
+        assert (drain(), handle.status()) == (0, "scheduled")
+        with pytest.raises(tsched.TimeoutError, match="scheduled"):
+            handle.result()
         travel(seconds=29)
-        assert drain() == 0
+        assert (drain(), handle.status()) == (0, "scheduled")
         travel(seconds=1)
+        assert handle.status() == "ready"
         assert (drain(), handle.result()) == (1, 3)
+
+
+def test_manual_what_is_due_later_and_waits_for_others_is_blocked_before_it_is_scheduled():
+    with manual():
+        first = add.delay(1)
+        handle = add.options(delay=30, after=first).delay(1)
+        assert handle.status() == "blocked"
+        assert (drain(), handle.status()) == (1, "scheduled")
 
 
 def test_manual_further_attempts_wait_for_their_delay():
