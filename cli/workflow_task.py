@@ -82,7 +82,8 @@ def task_of(table: Table, item: Item | None, tables: dict[str, Table], mistakes:
             task.spec.id = checks.check_id(keys.text(values["id"]))
     with mistakes.at(*where, "after"):
         for each in keys.texts(values.get("after", [])):
-            _wait_for(task, *_named(_filled(each, item), tables))
+            with mistakes.at(*where, "after"):
+                _wait_for(task, *_named(_filled(each, item), tables))
     _set_work(task, table, item, tables, mistakes)
     for key, parent in task.parents.items():
         named = api.TaskRef(id=key) if isinstance(key, str) else api.TaskRef(index=key)
@@ -174,10 +175,13 @@ def _set_arguments(task: Task, table: Table, item: Item | None, tables: dict[str
         given = values.get("args", [])
         if not isinstance(given, list):
             raise Wrong("must be a list")
-        call.args.extend([_argument(each, task, item, tables) for each in given])
+        for each in given:
+            with mistakes.at(*where, "args"):
+                call.args.append(_argument(each, task, item, tables))
     with mistakes.at(*where, "kwargs"):
         for name, each in keys.table(values.get("kwargs", {})).items():
-            call.kwargs[name].CopyFrom(_argument(each, task, item, tables))
+            with mistakes.at(*where, "kwargs"):
+                call.kwargs[name].CopyFrom(_argument(each, task, item, tables))
 
 
 def _argument(value: Any, task: Task, item: Item | None, tables: dict[str, Table]) -> Argument:

@@ -175,6 +175,22 @@ in = "1h"
         assert any(line.startswith(begin) for line in told), (begin, told)
 
 
+def test_each_thing_that_is_wrong_with_one_key_is_told():
+    told = wrong("""
+[tasks.a]
+function = "f"
+after = ["b", "c:any", "id:"]
+args = [{ result_of = "d" }, { result_of = "e" }]
+kwargs = { x = { result_of = "g" }, y = { result_of = "h" } }
+""")
+    assert [line[: line.index(",")] for line in told if "names" in line] == [
+        *(f"4 tasks.a.after names '{each}'" for each in ("b", "c")),
+        *(f"5 tasks.a.args names '{each}'" for each in ("d", "e")),
+        *(f"6 tasks.a.kwargs names '{each}'" for each in ("g", "h")),
+    ]
+    assert len(told) == 7
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
