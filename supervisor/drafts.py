@@ -47,11 +47,29 @@ class Drafter:
         self._tasks = tasks
         self._usual: model.Draft | None = None
         """Of a task that says nothing of its own but its name."""
+        self._drafts = 0
         self._waited_for = 0
         self._size = 0
 
     def draft(self, spec: api_pb2.TaskSpec) -> model.Draft:
-        """What to store for a submission. Raises Refusal naming the field that cannot be."""
+        """What to store for a submission. Raises Refusal naming the field that cannot be, and which task's it is."""
+        self._drafts += 1
+        try:
+            return self._draft(spec)
+        except Refusal as refusal:
+            if refusal.reason is RefusalReason.TOO_LARGE or (which := self._which(spec)) is None:
+                raise
+            raise Refusal(refusal.reason, f"{which}: {refusal.message}", refusal.hint) from None
+
+    def _which(self, spec: api_pb2.TaskSpec) -> str | None:
+        """What to call a task that is one of several; what a list does with each of its lines goes without saying."""
+        if self._tasks == 1:
+            return None
+        if spec.name:
+            return f"task {checks.quoted(spec.name)}"
+        return f"call {self._drafts} of {self._tasks}" if spec.HasField("call") else None
+
+    def _draft(self, spec: api_pb2.TaskSpec) -> model.Draft:
         if spec.id:
             checks.check_id(spec.id)
         if any(field.name not in NAMING for field, _ in spec.ListFields()):

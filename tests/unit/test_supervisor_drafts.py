@@ -197,6 +197,23 @@ def test_the_dependencies_of_a_request_are_limited_all_together():
     assert caught.value.reason == RefusalReason.TOO_LARGE
 
 
+def test_of_several_tasks_the_one_that_is_refused_is_named():
+    many = drafter(tasks=3)
+    many.draft(called("add", 1, 2))
+    for asked, which in (
+        (called("add", 1), "call 2 of 3: add needs b: int"),
+        (called("add", 1, name="sum"), "task 'sum': add needs b: int"),
+        (spec(name="tell", profile="no"), "task 'tell': no such profile: 'no'"),
+        (spec(profile="no"), "no such profile: 'no'"),
+    ):
+        with pytest.raises(Refusal) as refused:
+            many.draft(asked)
+        assert refused.value.message == which
+    with pytest.raises(Refusal) as refused:
+        drafter().draft(called("add", 1, name="sum"))
+    assert refused.value.message == "add needs b: int"
+
+
 def test_tasks_that_say_nothing_of_their_own_are_as_if_each_were_alone():
     common = spec(name="all", priority=3)
     names = [{}, {"key": "k"}, {"id": "mine"}, {"id": "other", "key": "l"}, {"name": "own"}, {"key": "m"}]
