@@ -54,20 +54,22 @@ def _argument_line(argument: Argument, after: Sequence[api.Parent]) -> str:
     value = _argument(argument, after)
     match argument.WhichOneof("kind"):
         case "result_of":
-            return f"@result:{_parent_line(value['@result_of'])}"
+            return _results_line("@result", [value["@result_of"]])
         case "results_of":
-            return f"@results:{','.join(map(_parent_line, value['@results_of']))}"
+            return _results_line("@results", value["@results_of"])
     import json  # noqa: PLC0415 - only calls need it
 
     return json.dumps(value, ensure_ascii=False)
 
 
-def _parent_line(parent: str | int) -> str:
-    return parent if isinstance(parent, str) else f"after[{parent}]"
+def _results_line(word: str, parents: Sequence[str | None]) -> str:
+    """Whose results; only the word where that is not told, as in lists."""
+    names = [each for each in parents if each is not None]
+    return f"{word}:{','.join(names)}" if names else word
 
 
 def _argument(argument: Argument, after: Sequence[api.Parent]) -> Any:
-    """A value; {"@result_of": ID} for one that is still to come, its place in `after` where the id is not known."""
+    """A value; {"@result_of": ID} for one that is still to come, None where it is not told whose that is."""
     match argument.WhichOneof("kind"):
         case "result_of":
             return {"@result_of": _parent(argument.result_of, after)}
@@ -76,5 +78,5 @@ def _argument(argument: Argument, after: Sequence[api.Parent]) -> Any:
     return value(argument.value)
 
 
-def _parent(place: int, after: Sequence[api.Parent]) -> str | int:
-    return after[place].id if place < len(after) else place
+def _parent(place: int, after: Sequence[api.Parent]) -> str | None:
+    return after[place].id if place < len(after) else None

@@ -97,6 +97,10 @@ class Task(Generic[P, R]):
         """`delay` for async code."""
         return await self.options().adelay(*args, **kwargs)
 
+    def __set_name__(self, owner: type, name: str) -> None:
+        if self.function.__qualname__ == f"{owner.__qualname__}.{name}":
+            raise TypeError(f"@task is for functions: {owner.__qualname__}.{name} is a method, whose self stays here")
+
     def map(self, calls: Iterable[Iterable[Any]]) -> list[Handle[R]]:
         """Submit a call for each tuple of arguments, 10,000 in one request; all of a request are stored, or none."""
         return self.options().map(calls)

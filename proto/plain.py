@@ -47,7 +47,7 @@ def plain(value: object, where: str = "", depth: int = 0) -> Plain:  # noqa: PLR
         return _encodable(str.__str__(value), where)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    raise NotPlainError(f"{_at(where)}a {type(value).__name__} cannot be sent")
+    raise NotPlainError(f"{_at(where)}a value of type {type(value).__name__} cannot be sent")
 
 
 def to_json(value: Plain) -> Any:

@@ -31,10 +31,12 @@ def load(path: Path) -> Ring | None:
         return None
     except OSError as error:
         raise ring.unusable(f"the key {path} cannot be read: {error.strerror}", MEND) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if wrong := _mistrust(os.fstat(descriptor)):
             raise ring.unusable(f"the key {path} {wrong}", MEND)
-        text = file.read(LIMIT_BYTES).decode(errors="replace")
+        text = os.read(descriptor, LIMIT_BYTES).decode(errors="replace")
+    finally:
+        os.close(descriptor)
     return ring.parse(text, f"the key {path}")
 
 

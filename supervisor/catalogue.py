@@ -184,10 +184,7 @@ class Catalogue:
         if held is None:
             raise complaints.no_source(name, [key[0] for key in self._held])
         if held.origin.kind not in PLUGIN_KINDS:
-            message = f"{name} is no plugin of the library folder"
-            raise Refusal(
-                RefusalReason.WRONG_STATE, message, "take it out of the configuration, then tsched up --replace"
-            )
+            raise complaints.not_to_unload(held.origin)
         if held.state == UNLOADED:
             raise Refusal(RefusalReason.WRONG_STATE, f"{name} is unloaded already", f"tsched plugins load {name}")
         self._unloaded.add(name)

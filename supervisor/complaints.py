@@ -7,7 +7,8 @@ from difflib import get_close_matches
 
 from ..proto import checks
 from ..proto.errors import Refusal, RefusalReason
-from .entries import NAME_LIMIT
+from ..proto.values import SourceKind
+from .entries import NAME_LIMIT, Origin
 from .held import FAILED, UNLOADED, Held
 
 STAYS = "its newest code"
@@ -34,6 +35,16 @@ def no_source(name: str, names: Collection[str]) -> Refusal:
     """There is no such source; there are these."""
     hint = _meant(name, names) or "tsched plugins list shows what there is"
     return Refusal(RefusalReason.NO_SUCH_PLUGIN, f"no plugin is named {checks.quoted(name)}", hint)
+
+
+def not_to_unload(origin: Origin) -> Refusal:
+    """Only plugins are unloaded."""
+    message = f"{origin.name} is no plugin of the library folder"
+    built_in = origin.kind == SourceKind.BUILTIN
+    hint = (
+        "what is built in is always there" if built_in else "take it out of the configuration, then tsched up --replace"
+    )
+    return Refusal(RefusalReason.WRONG_STATE, message, hint)
 
 
 def no_function(name: str, source: Held | None, names: Collection[str]) -> Refusal:

@@ -128,7 +128,8 @@ def _of_sealed(source: Source, found: sealing.Sealing, *, seals: bool) -> Vault:
         raise ring.unusable(message, "put the right one there; nothing was changed") from None
     takes_plain = opened.takes_plain or not seals
     cipher = FernetCipher(known, opened.digest_key, takes_plain=takes_plain, seals=seals)
-    return Vault(source=source, cipher=cipher, note=None if takes_plain == opened.takes_plain else found.key_id)
+    note = None if takes_plain == opened.takes_plain else found.key_id
+    return Vault(source=source, cipher=cipher, note=note, is_new=is_new)
 
 
 def _of_plain(source: Source, digest_key: bytes | None, *, holds_tasks: bool, write: bool) -> Vault:

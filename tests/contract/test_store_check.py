@@ -166,7 +166,7 @@ def test_all_pages_of_a_long_store_are_looked_at(keep: Keep, monkeypatch: pytest
         keep.finish(executor, claimed, stdout_bytes=4)
     keep.sql("UPDATE payloads SET sealed = x'00' WHERE task IN (4, 20)")
     keep.sql("UPDATE attempts SET stdout_bytes = 5 WHERE id IN (1, 22)")
-    keep.sql_output("INSERT INTO chunks VALUES (90, 1, 1, 0, 1, x'41')")
+    keep.sql_output("INSERT INTO chunks VALUES (90, 1, 1, 0, 1, x'41', 0)")
     findings, _ = check(keep.store)
     names = {finding.object for finding in findings}
     assert names == {"task 4", "task 20", "attempt 1 of task 1", "attempt 22 of task 24", "attempt 90"}

@@ -278,7 +278,7 @@ def test_an_executor_is_told_what_it_holds(keep: Keep, executor: str) -> None:
 
 def test_attempt_ids_never_come_back_not_even_those_output_alone_remembers(keep: Keep, executor: str) -> None:
     # as after a restored copy of tsched.db: its counter is behind, output.db has chunks of attempts it never made
-    keep.sql_output("INSERT INTO chunks VALUES (500, 1, 1, 0, 1, x'41')")
+    keep.sql_output("INSERT INTO chunks VALUES (500, 1, 1, 0, 1, x'41', 0)")
     keep.reopen()
     assert keep.running(executor).attempt_id > 500
     keep.reopen()

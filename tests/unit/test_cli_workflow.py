@@ -162,7 +162,7 @@ in = "1h"
         "13 tasks.b c.after names 'c', which is no task of this file",
         "14 tasks.b c.text is unknown",
         "20 tasks.d.args has a result_of inside",
-        "21 tasks.d.kwargs cannot be sent: a date cannot be sent",
+        "21 tasks.d.kwargs cannot be sent: a value of type date cannot be sent",
         "22 tasks.d.cwd is for commands",
         "23 tasks.d.on_lost must be one of",
         "24 tasks.d.array must be a number from 1",

@@ -76,7 +76,9 @@ def test_a_result_is_made_ready_to_be_sent() -> None:
     assert returned({"a": [None, b"x" * SIZE_LIMIT]}) == Outcome(
         "bad_result", None, "what it returned takes at least 4194311 bytes; 4194304 can be kept"
     )
-    assert returned(object()) == Outcome("bad_result", None, "what it returned cannot be sent: a object cannot be sent")
+    assert returned(object()) == Outcome(
+        "bad_result", None, "what it returned cannot be sent: a value of type object cannot be sent"
+    )
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,29 @@ def test_every_public_name_is_there():
     assert set(tsched.__all__) <= set(dir(tsched))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         tsched.nothing  # noqa: B018
+
+
+def test_a_method_is_refused_where_it_is_declared() -> None:
+    """Nobody else has its self. Python 3.11 wraps what is raised there."""
+    with pytest.raises((TypeError, RuntimeError)) as caught:
+
+        class Shop:
+            @task
+            def order(self, uid: int) -> int:
+                return uid
+
+    told = caught.value.__cause__ or caught.value
+    assert str(told).endswith("Shop.order is a method, whose self stays here")
+
+
+def test_a_task_may_be_an_attribute_of_a_class_it_was_not_declared_in() -> None:
+    declared = task(name="elsewhere")(_double)
+
+    class Shop:
+        double = declared
+
+    assert Shop.double(2) == 4
+
+
+def _double(number: int) -> int:
+    return 2 * number
