@@ -15,7 +15,7 @@ PROTOC_VERSION := 1.80.0
 PROTOC := $(VENV)/protoc-$(PROTOC_VERSION)
 GENERATE := PYTHONPATH=$(PROTOC) PYTHON=$(RUN) sh proto/generate.sh
 
-BENCHES := throughput submit latency lateness commands memory idle_wakeups claim_scale calls
+BENCHES := throughput submit latency lateness commands memory idle_wakeups claim_scale calls encryption
 
 PYTEST := $(RUN) -m pytest -n 4 --dist worksteal
 

@@ -57,8 +57,13 @@ class Private:
             _gone(process)
 
     def family(self) -> list[psutil.Process]:
-        """All that lives below this program is the service's, for it is their reaper; a benchmark ends its own."""
-        return psutil.Process().children(recursive=True)
+        """What lives below this program, which is their reaper, and knows the service's folder; tasks are not asked."""
+        return [each for each in psutil.Process().children(recursive=True) if self._is_ours(each)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        with suppress(psutil.NoSuchProcess):
+            return process.environ().get("XDG_RUNTIME_DIR") == str(self.base)
+        return False
 
     def cli(self, *args: str, **options: Any) -> str:
         """Output of `tsched ARGS`. Raises CalledProcessError."""

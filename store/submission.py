@@ -75,11 +75,13 @@ def submit(db: Db, *, drafts: Sequence[model.Draft], now_us: int) -> list[model.
     records: list[Record] = []
     existed: list[bool] = []
     fresh: dict[int, New] = {}
+    digests: dict[bytes, bytes] = {}  # of many that ask for the same there is one
     for draft in drafts:
         record = known.same_as(draft, db.cipher)
         existed.append(record is not None)
         if record is None:
-            record = _record(draft, db.cipher.digest(draft.content), last + len(fresh) + 1)
+            content = digests.get(draft.content) or digests.setdefault(draft.content, db.cipher.digest(draft.content))
+            record = _record(draft, content, last + len(fresh) + 1)
             fresh[record.seq] = New(record, draft, None)
             known.add(record)
         records.append(record)

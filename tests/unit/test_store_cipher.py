@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsched.store.cipher import PLAIN_ID, CorruptRecord, FernetCipher, PlainCipher, key_of
+from tsched.store.fresh import COST_BYTES, FIELD_BYTES, Fresh
 from tsched.store.ring import Key, Ring
 
 PLACE: Any = {"table": "payloads", "row": 7, "column": "sealed", "revision": 2}
@@ -110,3 +111,25 @@ def test_a_fingerprint_tells_nothing_to_who_lacks_the_key_and_outlives_encryptio
     assert not keyed.matches(PlainCipher().digest(b"a"), b"a")
     assert FernetCipher(RING, b"d" * 32, takes_plain=True).matches(PlainCipher().digest(b"a"), b"a")
     assert PlainCipher(b"d" * 32).matches(keyed.digest(b"a"), b"a")
+
+
+def test_what_was_sealed_lately_is_given_once_as_it_was_and_the_oldest_make_room() -> None:
+    fresh = Fresh(limit_bytes=3 * (COST_BYTES + 2))
+    for number in range(4):
+        fresh.put(b"%d" % number, b"place", b"x")
+    assert fresh.take(b"0") is None
+    assert fresh.take(b"3") == (b"place", b"x")
+    assert fresh.take(b"3") is None
+    fresh.put(b"long", b"place", bytes(FIELD_BYTES + 1))
+    assert fresh.take(b"long") is None
+
+
+def test_what_was_sealed_lately_opens_in_its_place_only_and_not_when_changed() -> None:
+    cipher = FernetCipher(RING, b"d" * 32)
+    sealed = cipher.seal(b"secret", **PLACE)
+    with pytest.raises(CorruptRecord):
+        cipher.open(sealed, **{**PLACE, "row": 8})
+    sealed = cipher.seal(b"secret", **PLACE)
+    with pytest.raises(CorruptRecord):
+        cipher.open(sealed[:-1] + bytes([sealed[-1] ^ 1]), **PLACE)
+    assert [cipher.open(sealed, **PLACE) for _ in range(2)] == [b"secret"] * 2
