@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 GRAPH_NOTES = """A task stands below the tasks it comes after, and says which they are where they are not just the one
 above it. --dot is for Graphviz: tsched graph ID --dot | dot -Tsvg > graph.svg"""
+CAUSES = 50
+"""So many things that a task waits for are told to people."""
 
 
 def _why_arguments(to: parser.Parser) -> None:
@@ -38,7 +40,9 @@ def _why(args: Namespace) -> int:
 
 def _causes(answer: api.WhyResponse, paint: Callable[[str], str]) -> str:
     lines = [f"task {answer.task.id}: {paint(answer.task.state)}"]
-    lines += [f"  {escape.line(each.message)}{_until(each)}" for each in answer.causes]
+    lines += [f"  {escape.line(each.message)}{_until(each)}" for each in answer.causes[:CAUSES]]
+    if len(answer.causes) > CAUSES:
+        lines.append(f"  and for {len(answer.causes) - CAUSES} more (--json has them all)")
     return "\n".join(lines)
 
 

@@ -209,7 +209,8 @@ def _result_of(text: str, task: Task, tables: dict[str, Table]) -> Argument:
 def _put_in(value: Any, item: Item | None) -> Any:
     """The value with the element put in wherever it is asked for. Raises Wrong for a result inside of something."""
     if isinstance(value, str):
-        return item.value if item is not None and value == ITEM else _filled(value, item)
+        alone = {ITEM: item.value, INDEX: item.place} if item is not None else {}
+        return alone[value] if value in alone else _filled(value, item)
     if isinstance(value, list):
         return [_put_in(each, item) for each in value]
     if isinstance(value, dict):

@@ -14,6 +14,7 @@ import signal
 import sys
 
 from ..proto.clock import SystemClock
+from ..proto.cores import no_core_dump
 from ..proto.sealing import sealer
 from . import kernel
 from .boot import Boot
@@ -41,6 +42,7 @@ def main() -> None:
     boot = Boot.read(parser.parse_args().boot_fd)
     os.chdir("/")
     kernel.become_subreaper()
+    no_core_dump()
     gc.freeze()  # what was imported stays, and need not be looked through again and again
     gc.set_threshold(GARBAGE)
     sys.exit(asyncio.run(serve(boot)))

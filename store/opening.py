@@ -142,8 +142,13 @@ def _look(path: Path, schema: migrate.Schema) -> None:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise errors.corrupt(path, "is not a SQLite database")
-    with contextlib.closing(connect(path, "rw" if _is_torn(path) else "ro")) as connection:
+    with contextlib.closing(glance(path)) as connection:
         migrate.examine(connection, path, schema)
+
+
+def glance(path: Path) -> sqlite3.Connection:
+    """A connection for a look that changes nothing, but what a creation that was cut short left."""
+    return connect(path, "rw" if _is_torn(path) else "ro")
 
 
 def _is_torn(path: Path) -> bool:

@@ -58,7 +58,7 @@ def look(state_dir: Path) -> Found:
     opening.check(state_dir)
     if not path.exists() or not path.stat().st_size:
         return Found()
-    with opening.translated(path), contextlib.closing(opening.connect(path, "rw")) as connection:
+    with opening.translated(path), contextlib.closing(opening.glance(path)) as connection:
         return _found(connection)
 
 

@@ -22,6 +22,7 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 from .. import __version__
 from ..proto import endpoint
 from ..proto.clock import SystemClock
+from ..proto.cores import no_core_dump
 from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, EXIT_USAGE, Refusal
 from ..store import Store
 from . import config, listen, log, places, preflight, reload, vault
@@ -155,6 +156,7 @@ async def _live(world: World, options: argparse.Namespace, handover: Handover, l
 async def _run(world: World, options: argparse.Namespace, handover: Handover, lines: log.Lines) -> Service:
     """Run the service until it has stopped, or leaves to the next program."""
     _become_subreaper()
+    no_core_dump()
     gc.freeze()  # what was imported stays, and need not be looked through again and again
     gc.set_threshold(GARBAGE)
     service = Service(world)

@@ -31,6 +31,14 @@ def test_every_cause_is_a_line(fake, capfd):
     assert [each["task"] for each in answer["causes"]] == ["5", None]
 
 
+def test_of_very_many_causes_people_are_told_the_first_and_how_many_more(fake, capfd):
+    causes = [api.Cause(kind="dependency", message=f"waits for task {number}") for number in range(60)]
+    fake.on["Why"] = answering(api.WhyResponse(task=api.Task(id="99", state="blocked"), causes=causes))
+    lines = said(capfd, "why", "99")[1].splitlines()
+    assert (len(lines), lines[-1]) == (52, "  and for 10 more (--json has them all)")
+    assert len(json.loads(said(capfd, "why", "99", "--json")[1])["causes"]) == 60
+
+
 def test_a_graph_is_a_tree_or_dot_or_json(fake, capfd):
     nodes = [api.Node(id="1", label="a", state="succeeded"), api.Node(id="2", label="b", state="ready")]
     edges = [api.Edge(parent="1", child="2", condition="ok", met=True)]

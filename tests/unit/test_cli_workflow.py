@@ -91,7 +91,7 @@ def test_an_array_is_many_tasks_and_its_name_means_all_of_them():
         [tasks.then]
         array = 2
         function = "f"
-        args = ["{item}", "{item}/{index}", { result_of = "each.{index}" }]
+        args = ["{item}", "{item}/{index}", "{index}", { result_of = "each.{index}" }]
         after = ["each.0:any"]
         [tasks.all]
         function = "g"
@@ -102,8 +102,8 @@ def test_an_array_is_many_tasks_and_its_name_means_all_of_them():
     assert [tasks[f"each.{n}"].command.shell for n in (0, 1)] == ["gzip 'a b' > 0.gz", "gzip '7' > 1.gz"]
     assert tasks["each.1"].env["TSCHED_ITEM"] == "7"
     second = tasks["then.1"]
-    assert [anys.from_any(each.value) for each in second.call.args[:2]] == [1, "1/1"]
-    assert (after(second), second.call.args[2].result_of) == ([(0, "any"), (1, "ok")], 1)
+    assert [anys.from_any(each.value) for each in second.call.args[:3]] == [1, "1/1", 1]
+    assert (after(second), second.call.args[3].result_of) == ([(0, "any"), (1, "ok")], 1)
     assert after(tasks["all"]) == [(0, "ok"), (1, "ok"), (2, "ok"), (3, "ok")]
     assert list(tasks["all"].call.args[0].results_of.after) == [2, 3]
 
