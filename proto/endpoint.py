@@ -19,7 +19,11 @@ MESSAGE_LIMIT = 8 * 1024 * 1024
 ANSWER_LIMIT = 2 * MESSAGE_LIMIT
 """Of what a supervisor sends: it may hold the arguments of a call and its result, each as large as it may be."""
 
-CHANNEL_OPTIONS: list[tuple[str, int]] = [
+AGE_GRACE_S = 10.0
+"""How long what runs on a connection may go on that has reached its age."""
+
+Options = list[tuple[str, int]]
+CHANNEL_OPTIONS: Options = [
     ("grpc.max_receive_message_length", ANSWER_LIMIT),
     ("grpc.max_send_message_length", MESSAGE_LIMIT),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -28,17 +32,37 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.min_reconnect_backoff_ms", 20_000),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
-BLOCKING_CHANNEL_OPTIONS: list[tuple[str, int]] = [
+BLOCKING_CHANNEL_OPTIONS: Options = [
     *CHANNEL_OPTIONS,
     # grpc.experimental.ChannelOptions: a stream is read by the thread that iterates over it. One more in between took a
     # millisecond of a call there and back.
     ("SingleThreadedUnaryStream", 1),
 ]
-SERVER_OPTIONS: list[tuple[str, int]] = [
+SERVER_OPTIONS: Options = [
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_send_message_length", ANSWER_LIMIT),
     ("grpc.so_reuseport", 0),
 ]
+# A network that is gone says nothing: whoever follows asks now and then whether the service is still there.
+TCP_CHANNEL_OPTIONS: Options = [
+    ("grpc.enable_http_proxy", 0),  # an address that is named is gone to, whatever the environment says of proxies
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
+]
+TCP_SERVER_OPTIONS: Options = [
+    *SERVER_OPTIONS,
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+]
+
+
+def tcp_server_options(age_s: float | None) -> Options:
+    """Those of a server on TCP; with an age no connection gets much older."""
+    if age_s is None:
+        return TCP_SERVER_OPTIONS
+    grace_s = min(age_s, AGE_GRACE_S)
+    age = [("grpc.max_connection_age_ms", age_s), ("grpc.max_connection_age_grace_ms", grace_s)]
+    return [*TCP_SERVER_OPTIONS, *((name, int(length_s * 1000)) for name, length_s in age)]
 
 
 def default_state_dir() -> Path:

@@ -45,6 +45,7 @@ class Config:
     service_tls_cert: str
     service_tls_key: str
     service_tls_ca_cert: str
+    service_tls_connection_age_s: float
     logs_folder: str
     logs_rotate_bytes: int
     logs_keep_days: int

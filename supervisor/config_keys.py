@@ -125,6 +125,7 @@ SECTIONS: dict[str, dict[str, Check]] = {
         "tls_cert": _path_or_none,
         "tls_key": _path_or_none,
         "tls_ca_cert": _path_or_none,
+        "tls_connection_age_s": _number(1, DAY_S),
     },
     "logs": {
         "folder": _path_or_none,

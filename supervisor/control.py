@@ -78,7 +78,7 @@ class Control(api_pb2_grpc.ControlServicer):
 
     def _tcp_findings(self) -> list[model.Finding]:
         tcp = self._world.tcp
-        return list(listen.findings(tcp.listen, self._world.clock.now_us())) if tcp else []
+        return list(listen.findings(tcp, self._world.clock.now_us())) if tcp else []
 
     @answered
     async def Shutdown(self, request: api_pb2.ShutdownRequest, context: Context) -> api_pb2.ShutdownResponse:  # noqa: N802

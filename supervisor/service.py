@@ -50,7 +50,7 @@ class Service:
         places, background = world.places, self._parts.background
         self._public = Door(places.public, self._public_server, background)
         self._private = Door(places.link, self._private_server, background)
-        self._tcp = TcpDoor(world.tcp, self._public_server, background) if world.tcp else None
+        self._tcp = TcpDoor(world.tcp, self._tcp_server, background) if world.tcp else None
         self._others: list[Door] = []
         self.fault: BaseException | None = None
         """What ended the service, when the disk let it down, or a bug."""
@@ -75,8 +75,13 @@ class Service:
             ),
         }
 
-    def _public_server(self) -> grpc.aio.Server:
-        server = grpc.aio.server(options=endpoint.SERVER_OPTIONS)
+    def _tcp_server(self) -> grpc.aio.Server:
+        under_tls = self._world.tcp is not None and self._world.tcp.certificates is not None
+        age_s = self._world.config.service_tls_connection_age_s if under_tls else None
+        return self._public_server(endpoint.tcp_server_options(age_s))
+
+    def _public_server(self, options: endpoint.Options = endpoint.SERVER_OPTIONS) -> grpc.aio.Server:
+        server = grpc.aio.server(options=options)
         for add, servicer in self._services.values():
             add(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

@@ -12,7 +12,7 @@ import grpc
 from ..proto.errors import Refusal, RefusalReason
 from . import log
 from .background import Background
-from .listen import Pems, Way
+from .listen import Way
 
 RETRY_S = 5.0
 
@@ -22,7 +22,7 @@ class TcpDoor:
 
     def __init__(self, way: Way, make_server: Callable[[], grpc.aio.Server], background: Background) -> None:
         self._listen = way.listen
-        self._pems = way.pems
+        self._certificates = way.certificates
         self._make_server = make_server
         self._background = background
         self._server: grpc.aio.Server | None = None
@@ -83,17 +83,11 @@ class TcpDoor:
             await server.stop(grace_s)
 
     def _bind(self, server: grpc.aio.Server) -> None:
-        if self._pems is None:
+        if self._certificates is None:
             server.add_insecure_port(self._listen.address)
         else:
-            server.add_secure_port(self._listen.address, _credentials(self._pems))
+            server.add_secure_port(self._listen.address, self._certificates.credentials())
 
     def _unusable(self, why: str) -> Refusal:
         message = f"cannot listen at {self._listen.address}: {why}"
         return Refusal(RefusalReason.SOCKET_UNUSABLE, message, "choose another with --addr")
-
-
-def _credentials(pems: Pems) -> grpc.ServerCredentials:
-    """As gRPC takes them; it speaks TLS 1.2 and 1.3."""
-    pair = [(pems.key, pems.cert)]
-    return grpc.ssl_server_credentials(pair, pems.ca_cert, require_client_auth=pems.ca_cert is not None)

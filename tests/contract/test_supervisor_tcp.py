@@ -16,7 +16,7 @@ from tsched.supervisor.listen import Listen, Way
 
 
 def door(port, host="127.0.0.1"):
-    way = Way(listen=Listen(host=host, port=port, tls=None), pems=None)
+    way = Way(listen=Listen(host=host, port=port, tls=None))
     return tcp.TcpDoor(way, lambda: grpc.aio.server(options=endpoint.SERVER_OPTIONS), Background(lambda _: None))
 
 

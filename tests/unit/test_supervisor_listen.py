@@ -8,7 +8,9 @@ from support.certs import DAY, Authority
 from tsched.proto.clock import SystemClock
 from tsched.proto.errors import Refusal
 from tsched.supervisor import config
-from tsched.supervisor.listen import Listen, Tls, Wish, findings, parsed, prepared, read, wanted
+from tsched.supervisor.listen import Listen, Way, Wish, findings, parsed, prepared, wanted
+from tsched.supervisor.pems import Tls, read
+from tsched.supervisor.renewal import Renewal
 
 NOTHING = Wish()
 CERTS = {"tls_cert": "/c", "tls_key": "/k"}
@@ -134,11 +136,12 @@ def test_a_key_of_another_certificate_is_refused(authority, pair):
 
 
 def listening(host="127.0.0.1", tls=None):
-    return Listen(host=host, port=50051, tls=tls)
+    listen = Listen(host=host, port=50051, tls=tls)
+    return Way(listen=listen, certificates=Renewal(tls) if tls else None)
 
 
-def told(listen):
-    return list(findings(listen, SystemClock().now_us()))
+def told(way):
+    return list(findings(way, SystemClock().now_us()))
 
 
 def test_the_doctor_says_who_can_use_the_port(authority, pair):
