@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -16,6 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tsched.proto.clock import SECOND_US, SystemClock
 
 DAY = timedelta(days=1)
+SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+BOTH = (SERVER, CLIENT)
 
 
 class Pair(NamedTuple):
@@ -38,11 +41,11 @@ class Authority:
         self.cert = folder / f"{name}.crt"
         self.cert.write_bytes(signed.public_bytes(Encoding.PEM))
 
-    def sign(self, name: str, *, until: timedelta = 30 * DAY) -> Pair:
-        """A certificate for 127.0.0.1 and localhost, good for both ends."""
+    def sign(self, name: str, *, until: timedelta = 30 * DAY, usages: Sequence[x509.ObjectIdentifier] = BOTH) -> Pair:
+        """A certificate for 127.0.0.1 and localhost, good for both ends unless said otherwise."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("localhost")])
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        usage = x509.ExtendedKeyUsage(usages)
         builder = _builder(_name(name), self._name, key.public_key(), until)
         builder = builder.add_extension(names, critical=False).add_extension(usage, critical=False)
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
