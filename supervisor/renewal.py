@@ -48,7 +48,7 @@ class Renewal:
         """As gRPC takes them; it speaks TLS 1.2 and 1.3."""
         self._given = self.pems
         must_show = self.tls.ca_cert is not None
-        return grpc.dynamic_ssl_server_credentials(_configuration(self.pems), self._fetch, must_show)
+        return grpc.dynamic_ssl_server_credentials(_configuration(self.pems), self._fetch, must_show)  # type: ignore[arg-type]  # None: no change
 
     def look(self) -> None:
         """Read the files if something about them has changed."""

@@ -46,7 +46,7 @@ class Guarded(grpc.GenericRpcHandler):
     def service(self, details):
         self.calls += 1
         if details.method == CALL:
-            return grpc.unary_unary_rpc_method_handler(lambda request, context: b"in")
+            return grpc.unary_unary_rpc_method_handler(lambda *_: b"in")
         return grpc.unary_stream_rpc_method_handler(self._stream)
 
     def _stream(self, request, context):
