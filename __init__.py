@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .client.flow import Cancel, Cancelled, Retry, Snooze
     from .client.handles import AsyncHandle, Handle
     from .client.registry import Task, task
+    from .client.tls import Tls
     from .client.workflow_handles import AsyncWorkflow, Workflow
     from .client.workflows import Signature, chain, chord, group, result_of
 
@@ -35,6 +36,7 @@ __all__ = [
     "Task",
     "TaskFailed",
     "TimeoutError",
+    "Tls",
     "TschedError",
     "Workflow",
     "__version__",
@@ -58,6 +60,7 @@ _HOMES = {
     "flow": ("Cancel", "Cancelled", "Retry", "Snooze"),
     "handles": ("AsyncHandle", "Handle"),
     "registry": ("Task", "task"),
+    "tls": ("Tls",),
     "workflow_handles": ("AsyncWorkflow", "Workflow"),
     "workflows": ("Signature", "chain", "chord", "group", "result_of"),
 }

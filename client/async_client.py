@@ -16,10 +16,11 @@ from .async_remote import AsyncRemote
 from .failures import public_errors
 from .handles import AsyncHandle
 from .options import CallOptions, Seconds, instant_us, limit_us
-from .place import StrPath, socket_of
+from .place import way_of
 from .planning import Promise
 from .registry import Task
 from .services import AsyncService
+from .tls import StrPath, Tls
 from .workflow_handles import AsyncWorkflow, collected
 from .workflows import Node
 
@@ -39,10 +40,20 @@ class AsyncClient:
     none answers, the error says how to start one (`tsched up -d`). As an async context manager it closes.
     """
 
-    def __init__(self, socket: StrPath | None = None, *, state_dir: StrPath | None = None) -> None:
-        """The service behind a socket, else that of a state folder, else where the command line would look."""
+    def __init__(
+        self,
+        socket: StrPath | None = None,
+        *,
+        state_dir: StrPath | None = None,
+        addr: str | None = None,
+        tls: Tls | None = None,
+    ) -> None:
+        """The service behind a socket, that of a state folder, or at an address ("HOST:PORT").
+
+        With nothing: where the command line would look. `tls` is needed for every address but those of the loopback.
+        """
         with public_errors():
-            self.service: AsyncService = AsyncRemote(socket_of(socket, state_dir))
+            self.service: AsyncService = AsyncRemote(way_of(socket, state_dir, addr, tls))
 
     @classmethod
     def over(cls, service: AsyncService) -> Self:
@@ -52,7 +63,7 @@ class AsyncClient:
         return client
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {getattr(self.service, 'socket', self.service)}>"
+        return f"<{type(self).__name__} of {getattr(self.service, 'way', self.service)}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,7 +147,7 @@ class AsyncClient:
 
         Its result is 0; another exit code is a TaskFailed that carries it.
         """
-        plan = requests.command(command, options, cwd=cwd, env=env, stdin=stdin)
+        plan = requests.command(command, options, cwd=cwd, env=env, stdin=stdin, far=self._is_far)
         return AsyncHandle(self.service, (await self._stored(plan.specs))[-1])
 
     async def _stored(self, specs: Sequence[api.TaskSpec]) -> Ids:
@@ -260,6 +271,11 @@ class AsyncClient:
         """Read one source of functions anew, or all; running calls finish on the old code, later ones run the new."""
         with public_errors():
             return views.plugins(await self._connection.plugins(self._connection.functions.Reload, name))
+
+    @property
+    def _is_far(self) -> bool:
+        """Whether the service is on another machine."""
+        return isinstance(self.service, AsyncRemote) and self.service.way.is_far
 
     @property
     def _remote(self) -> AsyncRemote:

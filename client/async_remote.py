@@ -14,14 +14,14 @@ from .connection import late
 from .errors import broken
 from .feed import go_on_behind
 from .following import PATIENCE_S, Left, Progress
-from .remote import check_there
+from .ways import Way, as_way
 
 
 class AsyncRemote:
-    """A supervisor behind a socket. A connection belongs to one event loop, and so to one process and thread."""
+    """A supervisor at the end of a way. A connection belongs to one event loop, and so to one process and thread."""
 
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
+    def __init__(self, where: Way | Path) -> None:
+        self.way = as_way(where)
         self._connections: dict[asyncio.AbstractEventLoop, AsyncConnection] = {}
 
     @property
@@ -29,10 +29,11 @@ class AsyncRemote:
         """This event loop's. Connections of loops that have ended are let go."""
         here = asyncio.get_running_loop()
         if here not in self._connections:
-            check_there(self.socket)
+            if self.way.tells_who_comes:  # otherwise it is found out without holding up the loop
+                self.way.check_there()
             for ended in [loop for loop in list(self._connections) if loop.is_closed()]:
                 self._connections.pop(ended, None)
-            self._connections[here] = AsyncConnection(self.socket)
+            self._connections[here] = AsyncConnection(self.way)
         return self._connections[here]
 
     async def close(self) -> None:

@@ -15,11 +15,12 @@ from .failures import public_errors
 from .feed import follow_events
 from .handles import Handle
 from .options import CallOptions, Seconds, instant_us, limit_us
-from .place import StrPath, socket_of
+from .place import way_of
 from .planning import Promise
 from .registry import Task
 from .remote import Remote
 from .services import Service
+from .tls import StrPath, Tls
 from .workflow_handles import Workflow, collected
 from .workflows import Node
 
@@ -41,10 +42,20 @@ class Client:
     -d`). As a context manager it closes.
     """
 
-    def __init__(self, socket: StrPath | None = None, *, state_dir: StrPath | None = None) -> None:
-        """The service behind a socket, else that of a state folder, else where the command line would look."""
+    def __init__(
+        self,
+        socket: StrPath | None = None,
+        *,
+        state_dir: StrPath | None = None,
+        addr: str | None = None,
+        tls: Tls | None = None,
+    ) -> None:
+        """The service behind a socket, that of a state folder, or at an address ("HOST:PORT").
+
+        With nothing: where the command line would look. `tls` is needed for every address but those of the loopback.
+        """
         with public_errors():
-            self.service: Service = Remote(socket_of(socket, state_dir))
+            self.service: Service = Remote(way_of(socket, state_dir, addr, tls))
 
     @classmethod
     def over(cls, service: Service) -> Self:
@@ -54,7 +65,7 @@ class Client:
         return client
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {getattr(self.service, 'socket', self.service)}>"
+        return f"<{type(self).__name__} of {getattr(self.service, 'way', self.service)}>"
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +145,7 @@ class Client:
 
         Its result is 0; another exit code is a TaskFailed that carries it.
         """
-        plan = requests.command(command, options, cwd=cwd, env=env, stdin=stdin)
+        plan = requests.command(command, options, cwd=cwd, env=env, stdin=stdin, far=self._is_far)
         return Handle(self.service, self._stored(plan.specs)[-1])
 
     def _stored(self, specs: Sequence[api.TaskSpec]) -> Ids:
@@ -245,6 +256,11 @@ class Client:
         """Read one source of functions anew, or all; running calls finish on the old code, later ones run the new."""
         with public_errors():
             return views.plugins(self._remote.connection.reload_functions(name))
+
+    @property
+    def _is_far(self) -> bool:
+        """Whether the service is on another machine."""
+        return isinstance(self.service, Remote) and self.service.way.is_far
 
     @property
     def _remote(self) -> Remote:

@@ -1,4 +1,4 @@
-"""A synchronous client of tsched.v1 over the supervisor's Unix socket: one method per call of the contract.
+"""A synchronous client of tsched.v1 over the supervisor's Unix socket, or TCP: one method per call of the contract.
 
 Everything raises Refusal and nothing else. Messages are those of proto/api.proto.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,11 +16,12 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from ..proto import api_pb2 as api
-from ..proto import endpoint, presence
+from ..proto import endpoint
 from ..proto.api_pb2_grpc import ControlStub, FunctionsStub, TasksStub
 from ..proto.clock import SECOND_US, SystemClock
 from ..proto.errors import Refusal, RefusalReason
-from .errors import broken, refusal_of, unanswered
+from .errors import broken, is_break, refusal_of, unanswered
+from .ways import Way, as_way
 
 T = TypeVar("T")
 
@@ -45,13 +46,19 @@ def random_key() -> str:
 class Connection:
     """A connection to one supervisor; use it as a context manager. Not connected before its first call."""
 
-    def __init__(self, socket: Path, *, make_key: Callable[[], str] = random_key) -> None:
-        self.socket = endpoint.check_socket_path(socket)
+    def __init__(self, where: Way | Path, *, make_key: Callable[[], str] = random_key) -> None:
+        self.way = as_way(where)
         self._make_key = make_key
-        self._channel = grpc.insecure_channel(endpoint.target(socket), endpoint.BLOCKING_CHANNEL_OPTIONS)
+        self._channel = self._opened([*endpoint.BLOCKING_CHANNEL_OPTIONS, *self.way.channel_options])
         self._tasks: Any = TasksStub(self._channel)
         self._control: Any = ControlStub(self._channel)
         self._functions: Any = FunctionsStub(self._channel)
+
+    def _opened(self, options: endpoint.Options) -> grpc.Channel:
+        credentials = self.way.credentials()
+        if credentials is None:
+            return grpc.insecure_channel(self.way.target, options)
+        return grpc.secure_channel(self.way.target, credentials, options)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +94,7 @@ class Connection:
         try:
             return self._ask(method, request, timeout=RETURN_S, wait_for_ready=True)
         except Refusal as refusal:
-            raise (unanswered(self.socket) if broken(refusal) else refusal) from None
+            raise (unanswered(self.way) if broken(refusal) else refusal) from None
 
     def keyed(self, spec: api.TaskSpec) -> api.TaskSpec:
         """The same with a submission key: repeating it gives the same task."""
@@ -248,10 +255,12 @@ class Connection:
         while True:
             left_s = max(0, end_us - clock.mono_us()) / SECOND_US
             try:
-                self._ask(self._control.Status, api.StatusRequest(), wait_for_ready=True, timeout=left_s)
+                step_s = min(left_s, self.way.ready_step_s)
+                self._ask(self._control.Status, api.StatusRequest(), wait_for_ready=True, timeout=step_s)
             except Refusal as refusal:
                 if not broken(refusal) or clock.mono_us() >= end_us:
                     raise
+                check_welcome(self.way)
                 time.sleep(min(left_s, PAUSE_S))
             else:
                 return
@@ -277,6 +286,13 @@ class Connection:
     def shutdown(self, *, drain_us: int | None = None) -> None:
         """Begin to stop; answered at once."""
         self._ask(self._control.Shutdown, api.ShutdownRequest(drain_us=drain_us))
+
+    def await_end(self) -> None:
+        """Wait until nobody listens any more, as where a supervisor has stopped that was told to."""
+        with suppress(Refusal):
+            while True:
+                self.way.check_there()
+                time.sleep(PAUSE_S)
 
     # Calls.
 
@@ -308,17 +324,14 @@ class Connection:
 
     def _returns(self, error: grpc.RpcError) -> bool:
         """Whether the connection broke because the supervisor begins anew; then it is there again."""
-        lock = presence.socket_lock(self.socket)
-        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED or not broken(refusal_of(error, self.socket)):
-            return False
-        return presence.holder(lock) is not None and presence.await_return(self.socket, [lock], RETURN_S)
+        return is_break(error) and self.way.comes_back(RETURN_S)
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
         try:
             yield
         except grpc.RpcError as error:
-            raise refusal_of(error, self.socket) from error
+            raise refusal_of(error, self.way) from error
 
 
 def keyed(spec: api.TaskSpec, make_key: Callable[[], str]) -> api.TaskSpec:
@@ -337,6 +350,12 @@ def check_size(request: Any) -> None:
         message = f"the request is {size} bytes long, at most {endpoint.MESSAGE_LIMIT} can be sent"
         hint = "ask for fewer tasks at a time, and put data into a file"
         raise Refusal(RefusalReason.TOO_LARGE, message, hint)
+
+
+def check_welcome(way: Way) -> None:
+    """Raises Refusal TLS_FAILED where waiting for a supervisor is in vain: it would not let us in."""
+    if not broken(refusal := way.nobody()):
+        raise refusal
 
 
 def late(ids: Iterable[str]) -> Refusal:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from .place import StrPath
+from .tls import StrPath, Tls
 
 if TYPE_CHECKING:
     from .async_client import AsyncClient
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """Where the default service is; both None: where the command line would look."""
+    """Where the default service is; all None: where the command line would look."""
 
     socket: StrPath | None = None
     state_dir: StrPath | None = None
+    addr: str | None = None
+    tls: Tls | None = None
 
 
 class Stand(NamedTuple):
@@ -33,7 +35,8 @@ class Stand(NamedTuple):
     async_client: AsyncClient
 
 
-Key = tuple[Place, str | None, str | None]
+VARIABLES = ("SOCKET", "STATE_DIR", "ADDR", "TLS_CA_CERT", "TLS_CERT", "TLS_KEY")
+Key = tuple[Place, *tuple[str | None, ...]]
 _place = Place()
 _made: dict[Key, Client] = {}
 _made_async: dict[Key, AsyncClient] = {}
@@ -42,10 +45,16 @@ _within: ContextVar[Client | None] = ContextVar("tsched_client", default=None)
 _within_async: ContextVar[AsyncClient | None] = ContextVar("tsched_async_client", default=None)
 
 
-def configure(socket: StrPath | None = None, *, state_dir: StrPath | None = None) -> None:
+def configure(
+    socket: StrPath | None = None,
+    *,
+    state_dir: StrPath | None = None,
+    addr: str | None = None,
+    tls: Tls | None = None,
+) -> None:
     """Say where the default service of this process is; with nothing: where the command line would look."""
     global _place  # noqa: PLW0603 - it is what a process has once
-    _place = Place(socket, state_dir)
+    _place = Place(socket, state_dir, addr, tls)
 
 
 def default_client() -> Client:
@@ -94,7 +103,7 @@ def standing_in(stand: Stand) -> Iterator[None]:
 
 def _key() -> Key:
     """What says where the service is; the environment may change, as in tests."""
-    return _place, os.environ.get("TSCHED_SOCKET"), os.environ.get("TSCHED_STATE_DIR")
+    return _place, *(os.environ.get(f"TSCHED_{name}") for name in VARIABLES)
 
 
 def _shared() -> Client:
@@ -102,11 +111,11 @@ def _shared() -> Client:
     from .client import Client  # noqa: PLC0415 - it imports this module
 
     key = _key()
-    return _made.get(key) or _made.setdefault(key, Client(_place.socket, state_dir=_place.state_dir))
+    return _made.get(key) or _made.setdefault(key, Client(**_place._asdict()))
 
 
 def _shared_async() -> AsyncClient:
     from .async_client import AsyncClient  # noqa: PLC0415 - it imports this module
 
     key = _key()
-    return _made_async.get(key) or _made_async.setdefault(key, AsyncClient(_place.socket, state_dir=_place.state_dir))
+    return _made_async.get(key) or _made_async.setdefault(key, AsyncClient(**_place._asdict()))

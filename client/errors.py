@@ -9,9 +9,9 @@ import grpc
 from ..proto.errors import DOMAIN, Refusal, RefusalReason
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from google.rpc.error_details_pb2 import ErrorInfo
+
+    from .ways import Way
 
 # What a status means that came without a reason of ours: from gRPC itself, or from a supervisor of another version.
 _BARE = {
@@ -23,29 +23,32 @@ _BARE = {
 _BROKEN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
-def refusal_of(error: grpc.RpcError, socket: Path) -> Refusal:
-    """The refusal that a call failed with; NO_SUPERVISOR when nobody answered, or the connection broke."""
+def refusal_of(error: grpc.RpcError, way: Way) -> Refusal:
+    """The refusal that a call failed with.
+
+    NO_SUPERVISOR when nobody answered, or the connection broke; TLS_FAILED when it cannot come about.
+    """
     info = _error_info(error)
     if info is not None:
         return Refusal(_reason(info.reason, error), str(error.details()), info.metadata.get("hint", ""))
     if error.code() in _BROKEN:
-        return no_supervisor(socket)
+        return way.nobody()
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return Refusal(RefusalReason.NO_SUPERVISOR, f"the supervisor at {socket} does not answer", "look at its log")
+        return Refusal(RefusalReason.NO_SUPERVISOR, f"the supervisor at {way} does not answer", "look at its log")
     if error.code() is grpc.StatusCode.UNIMPLEMENTED:
         return Refusal(RefusalReason.INTERNAL, "the supervisor is of another version", "tsched down, then tsched up -d")
     reason = _BARE.get(error.code(), RefusalReason.INTERNAL)
     return Refusal(reason, f"{error.details()}", "" if error.code() in _BARE else "the supervisor's log may say more")
 
 
-def no_supervisor(socket: Path) -> Refusal:
-    """What it means that nobody answers at the socket."""
-    return Refusal(RefusalReason.NO_SUPERVISOR, f"no supervisor answers at {socket}", "start one with: tsched up -d")
+def is_break(error: grpc.RpcError) -> bool:
+    """Whether the connection broke, or never came about; nothing else is known of it yet."""
+    return error.code() in _BROKEN and _error_info(error) is None
 
 
-def unanswered(socket: Path) -> Refusal:
+def unanswered(way: Way) -> Refusal:
     """What it means for a submission that its supervisor went away, and none came back."""
-    message = f"the supervisor at {socket} is gone before it answered; what was submitted may be stored, or not"
+    message = f"the supervisor at {way} is gone before it answered; what was submitted may be stored, or not"
     return Refusal(RefusalReason.NO_SUPERVISOR, message, "tsched up -d starts one, tsched list shows what it has")
 
 

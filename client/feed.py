@@ -11,7 +11,7 @@ from ..proto import api_pb2 as api
 from ..proto.errors import Refusal
 from .connection import Connection
 from .errors import broken
-from .following import PATIENCE_S
+from .following import PATIENCE_S, tell
 
 
 def follow_events(
@@ -28,7 +28,7 @@ def follow_events(
         except Refusal as refusal:
             if not (broken(refusal) and request.follow):
                 raise
-            on_break("")
+            tell(client, on_break)
             client.await_ready(PATIENCE_S)
         else:
             return

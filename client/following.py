@@ -19,6 +19,13 @@ Event = api.Submitted | api.Output | api.Task
 OnBreak = Callable[[str], None]
 """Is told of a lost connection, with the id of the task where one is known."""
 
+
+def tell(client: Connection, on_break: OnBreak, id: str = "") -> None:  # noqa: A002 - the word of the contract
+    """Tell of a lost connection, unless there can be another at once: on TCP each has an age."""
+    if not client.way.is_open():
+        on_break(id)
+
+
 PATIENCE_S = 60.0
 """How long a supervisor may be away before its followers give up."""
 
@@ -72,7 +79,7 @@ def follow_run(client: Connection, spec: api.TaskSpec, *, on_break: OnBreak) -> 
         except Refusal as refusal:
             if not broken(refusal):
                 raise
-            on_break(progress.id)
+            tell(client, on_break, progress.id)
             client.await_ready(PATIENCE_S)
 
 
@@ -114,7 +121,7 @@ def follow_logs(client: Connection, request: api.LogsRequest, *, on_break: OnBre
         except Refusal as refusal:
             if not (broken(refusal) and request.follow):
                 raise
-            on_break(request.id)
+            tell(client, on_break, request.id)
             client.await_ready(PATIENCE_S)
             resumed = True
         else:
@@ -174,7 +181,7 @@ def follow_wait(
                 raise late(waiting) from None
             if not broken(refusal):
                 raise
-            on_break("")
+            tell(client, on_break)
             _await_return(client, left.us(), waiting)
         else:
             return

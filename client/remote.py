@@ -7,18 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..proto import api_pb2 as api
-from ..proto import presence
 from ..proto.errors import Refusal, RefusalReason
 from .connection import Connection
-from .errors import no_supervisor
 from .following import follow_logs, follow_wait
+from .ways import Way, as_way
 
 
 class Remote:
-    """A supervisor behind a socket. Threads share its connection; a process that was forked makes one of its own."""
+    """A supervisor at the end of a way. Threads share its connection; a process that was forked makes its own."""
 
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
+    def __init__(self, where: Way | Path) -> None:
+        self.way = as_way(where)
         self._connections: dict[int, Connection] = {}
 
     @property
@@ -28,8 +27,8 @@ class Remote:
         if here not in self._connections:
             if self._connections:
                 check_forked()
-            check_there(self.socket)
-            made = Connection(self.socket)
+            self.way.check_there()
+            made = Connection(self.way)
             if self._connections.setdefault(here, made) is not made:
                 made.close()
         return self._connections[here]
@@ -59,12 +58,6 @@ class Remote:
     def logs(self, request: api.LogsRequest) -> Iterator[api.Output]:
         """Output, also over a restart of the supervisor."""
         return follow_logs(self.connection, request, on_break=_go_on)
-
-
-def check_there(socket: Path) -> None:
-    """Raises Refusal NO_SUPERVISOR where nobody listens, nor is about to; a connection would take long to say so."""
-    if not presence.accepts(socket) and presence.holder(presence.socket_lock(socket)) is None:
-        raise no_supervisor(socket)
 
 
 def check_forked() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from ..proto import api_pb2 as api
 from ..proto import endpoint
 from ..proto.api_pb2 import TaskRef
-from ..proto.checks import ARGUMENT_LIMIT, OWN_VARIABLES, TASKS_LIMIT
+from ..proto.checks import ARGUMENT_LIMIT, OWN_VARIABLES, ROOT, TASKS_LIMIT, TRAVELS
 from ..proto.errors import Refusal, RefusalReason
 from . import options as say
 from .failures import public_errors
@@ -124,13 +124,17 @@ def command(
     cwd: str | os.PathLike[str] | None,
     env: Mapping[str, str] | None,
     stdin: bytes | str | None,
+    far: bool = False,
 ) -> Plan:
     """A request with a command, which runs as if it was typed where this process is.
+
+    `far`: on another machine, where this folder is not, and only some of this environment means the same.
 
     Raises TschedError, TypeError, ValueError.
     """
     options = say.checked(options)
-    spec = api.TaskSpec(cwd=os.path.abspath(cwd or "."), env=env, submitter_env=_own_environment(), umask=_own_umask())
+    folder = os.fspath(cwd or ROOT) if far else os.path.abspath(cwd or ".")
+    spec = api.TaskSpec(cwd=folder, env=env, submitter_env=_own_environment(far=far), umask=_own_umask())
     if isinstance(words, str):
         spec.command.shell = words
     else:
@@ -143,12 +147,15 @@ def command(
     return plan
 
 
-def _own_environment() -> dict[str, str]:
+def _own_environment(*, far: bool) -> dict[str, str]:
     """Our environment, which the service's allow-list filters; what the protocol cannot carry is left out."""
     return {
         name: value
         for name, value in os.environ.items()
-        if name not in OWN_VARIABLES and _can_be_sent(name) and _can_be_sent(value)
+        if name not in OWN_VARIABLES
+        and (not far or TRAVELS.fullmatch(name))
+        and _can_be_sent(name)
+        and _can_be_sent(value)
     }
 
 

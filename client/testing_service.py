@@ -23,8 +23,8 @@ from .async_client import AsyncClient
 from .client import Client
 from .default import Stand
 from .failures import TschedError, public_errors
-from .place import StrPath
 from .remote import Remote
+from .tls import StrPath
 
 LOOK_EVERY_S = 0.01
 READY_S = 60.0

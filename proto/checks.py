@@ -43,6 +43,10 @@ RETRY_DELAY_RANGE_US = (1_000, 3600 * SECOND_US)
 DEPENDENCIES_LIMIT = 100_000
 """Of all tasks of one submission together; one task may wait for as many as a submission may have."""
 
+ROOT = "/"
+"""Where a command runs on another machine whose folders its submitter does not know."""
+TRAVELS = re.compile("PATH|TZ|LANG|LANGUAGE|LC_.*")
+"""Variables that are as good on another machine."""
 OWN_VARIABLES = frozenset(
     {"TSCHED_TASK_ID", "TSCHED_ATTEMPT", "TSCHED_QUEUE", "TSCHED_SCHEDULED_FOR", "TSCHED_SOCKET", "TSCHED_EXECUTOR"}
 )

@@ -48,6 +48,7 @@ TCP_CHANNEL_OPTIONS: Options = [
     ("grpc.enable_http_proxy", 0),  # an address that is named is gone to, whatever the environment says of proxies
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),  # without it a minute, whatever keepalive_timeout_ms says
     ("grpc.http2.max_pings_without_data", 0),
 ]
 TCP_SERVER_OPTIONS: Options = [

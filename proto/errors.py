@@ -54,6 +54,7 @@ class RefusalReason(StrEnum):
     STORE_NEWER = "store_newer"
     KEY_UNUSABLE = "key_unusable"
     NO_SUPERVISOR = "no_supervisor"
+    TLS_FAILED = "tls_failed"
     WAIT_TIMEOUT = "wait_timeout"
     INTERNAL = "internal"
 
@@ -91,6 +92,7 @@ TABLE: dict[RefusalReason, tuple[str, int]] = {
     RefusalReason.STORE_NEWER: ("FAILED_PRECONDITION", EXIT_TSCHED_FAILED),
     RefusalReason.KEY_UNUSABLE: ("FAILED_PRECONDITION", EXIT_USAGE),
     RefusalReason.NO_SUPERVISOR: ("UNAVAILABLE", EXIT_UNREACHABLE),
+    RefusalReason.TLS_FAILED: ("UNAVAILABLE", EXIT_UNREACHABLE),
     RefusalReason.WAIT_TIMEOUT: ("DEADLINE_EXCEEDED", EXIT_WAIT_TIMEOUT),
     RefusalReason.INTERNAL: ("INTERNAL", EXIT_TSCHED_FAILED),
 }

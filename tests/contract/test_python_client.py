@@ -421,11 +421,11 @@ def test_the_default_service_is_said_once_for_a_process(fake, client, tmp_path):
 
 def test_a_state_folder_has_a_socket_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    here, there = (Client(state_dir=tmp_path / name).service.socket for name in "ab")
+    here, there = (Client(state_dir=tmp_path / name).service.way.path for name in "ab")
     assert here != there
     monkeypatch.delenv("TSCHED_SOCKET", raising=False)
     monkeypatch.setenv("TSCHED_STATE_DIR", str(tmp_path / "a"))
-    assert Client().service.socket == here
+    assert Client().service.way.path == here
 
 
 def test_threads_share_a_client(fake, client):
