@@ -41,7 +41,7 @@ def _modify(args: Namespace) -> int:
         priority=args.priority,
         timeout_us=args.timeout,
         grace_us=args.grace,
-        cwd=None if args.cwd is None else spec.folder(args.cwd),
+        cwd=None if args.cwd is None else spec.folder(args.cwd, far=connect.is_far(args)),
         after=_after(args),
     )
     for field, value_us in due.items():

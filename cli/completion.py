@@ -103,8 +103,8 @@ def whole() -> parser.Parser:
     verbs = root.add_subparsers()
     for name, (module, about) in KNOWN.items():
         to = verbs.add_parser(name, help=about, description=about)
-        parser.add_global(to)
         verb: parser.Verb = import_module(f".{module}", __package__).VERBS[name]
+        parser.add_global(to, local=verb.local)
         verb.arguments(to)
         _tell_kinds(to)
     _tell_kinds(root)
@@ -127,4 +127,4 @@ def _tell_kind(action: argparse.Action, kinds: dict[str, Any]) -> None:
         action.choices = [str(state) for state in TaskState]
 
 
-VERBS = {"completion": parser.Verb(arguments=_arguments, run=_completion)}
+VERBS = {"completion": parser.Verb(arguments=_arguments, run=_completion, local=True)}

@@ -1,4 +1,4 @@
-"""The way to the supervisor: which socket, whether somebody listens, and starting one where a user may expect it."""
+"""The way to the supervisor: which one, whether somebody listens, and starting one where a user may expect it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..client import place
+from ..client.tls import Tls
+from ..client.ways import SocketWay, Way
 from ..proto import presence
 from ..proto.errors import Refusal, RefusalReason
 from . import console
@@ -34,16 +36,26 @@ def socket_path(args: Namespace) -> Path:
 
 def may_start(args: Namespace) -> bool:
     """Whether a missing supervisor is started: for a user's own folder, not where one was named, nor in a task."""
-    named = args.socket or args.state_dir or os.environ.get("TSCHED_SOCKET")
+    named = args.socket or args.state_dir or os.environ.get("TSCHED_SOCKET") or is_remote(args)
     return not named and not os.environ.get("TSCHED_TASK_ID")
 
 
+def is_remote(args: Namespace) -> bool:
+    """Whether the service is gone to by TCP."""
+    return not args.local and bool(args.addr or place.address_meant(args.socket, args.state_dir))
+
+
+def is_far(args: Namespace) -> bool:
+    """Whether the service is on another machine, where this one's folders and variables mean nothing."""
+    return is_remote(args) and way(args).is_far
+
+
 def connect(args: Namespace) -> Connection:
-    """A client of the running supervisor. Raises Refusal NO_SUPERVISOR or SOCKET_UNUSABLE."""
-    path = way(args)
-    if not there(path, args):
-        raise _nobody(path, args)
-    return _client(path)
+    """A client of the running supervisor. Raises Refusal NO_SUPERVISOR, SOCKET_UNUSABLE, or TLS_FAILED."""
+    going = way(args)
+    if not there(going, args):
+        raise _nobody(going, args)
+    return _client(going)
 
 
 def connect_or_start(args: Namespace, *, lasting: bool = False) -> Connection:
@@ -51,26 +63,44 @@ def connect_or_start(args: Namespace, *, lasting: bool = False) -> Connection:
 
     `lasting`: it is wanted for what is due later; where a reboot would end that, it is said, once.
     """
-    path = way(args)
-    if not there(path, args):
+    going = way(args)
+    if not there(going, args):
         if not may_start(args):
-            raise _nobody(path, args)
-        _start(args, path, lasting=lasting)
+            raise _nobody(going, args)
+        _start(args, Path(str(going)), lasting=lasting)
     if lasting:
         from . import reboot
 
         reboot.warn_once(args)
-    return _client(path)
+    return _client(going)
 
 
-def way(args: Namespace) -> Path:
-    """The socket to go to: that which is meant, or where the one who holds the state folder says that it listens."""
-    return place.socket_of(args.socket, args.state_dir)
+def way(args: Namespace) -> Way:
+    """The way that is meant: an address, or a socket; or where the one who holds the state folder says it listens.
+
+    Raises Refusal for what contradicts itself, is no address, or names a file that is no good.
+    """
+    if args.local:
+        return SocketWay(place.socket_of(args.socket, args.state_dir))
+    files = Tls(args.tls_ca_cert or "", args.tls_cert, args.tls_key)
+    return place.way_of(args.socket, args.state_dir, args.addr, files if any(files) else None)
 
 
-def there(path: Path, args: Namespace) -> bool:
-    """Whether somebody listens; one who holds the lock and does not yet is waited for: it starts, or begins anew."""
-    return listening(path) or presence.await_return(path, _locks(path, args), START_S)
+def there(going: Way, args: Namespace) -> bool:
+    """Whether somebody listens; one who holds the lock and does not yet is waited for: it starts, or begins anew.
+
+    Raises Refusal NO_SUPERVISOR for an address where nobody does, with why.
+    """
+    if not isinstance(going, SocketWay):
+        going.check_there()
+        return True
+    return listening(going.path) or presence.await_return(going.path, _locks(going.path, args), START_S)
+
+
+def there_now(args: Namespace) -> bool:
+    """Whether somebody listens just now."""
+    going = way(args)
+    return listening(going.path) if isinstance(going, SocketWay) else there(going, args)
 
 
 def _locks(path: Path, args: Namespace) -> list[Path]:
@@ -78,10 +108,12 @@ def _locks(path: Path, args: Namespace) -> list[Path]:
     return [*locks, presence.state_lock(state_dir(args))] if place.by_folder(args.socket, args.state_dir) else locks
 
 
-def _client(path: Path) -> Connection:
+def _client(going: Way) -> Connection:
+    if not isinstance(going, SocketWay):
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it has to say of handshakes is said by us, in one line
     from ..client.connection import Connection
 
-    return Connection(path)
+    return Connection(going)
 
 
 def _start(args: Namespace, path: Path, *, lasting: bool) -> None:
@@ -101,7 +133,7 @@ def _start(args: Namespace, path: Path, *, lasting: bool) -> None:
 def _await_other(path: Path, taken: Refusal) -> None:
     """Somebody else was quicker: theirs is ours."""
     try:
-        with _client(path) as client:
+        with _client(SocketWay(path)) as client:
             client.await_ready(START_S)
     except Refusal:
         raise taken from None
@@ -132,8 +164,8 @@ def _check_is_socket(path: Path) -> None:
         raise Refusal(RefusalReason.SOCKET_UNUSABLE, message, "move it away, or choose another with --socket")
 
 
-def _nobody(path: Path, args: Namespace) -> Refusal:
+def _nobody(going: Way, args: Namespace) -> Refusal:
     words = ["tsched up -d"]
     words += [f"--socket {args.socket}"] if args.socket else []
     words += [f"--state-dir {args.state_dir}"] if args.state_dir else []
-    return Refusal(RefusalReason.NO_SUPERVISOR, f"no supervisor listens on {path}", f"start one: {' '.join(words)}")
+    return Refusal(RefusalReason.NO_SUPERVISOR, f"no supervisor listens on {going}", f"start one: {' '.join(words)}")

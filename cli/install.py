@@ -185,4 +185,4 @@ def _in_words(told: dict[str, object]) -> str:
     return ", ".join(words if told["current"] else [*words, "not as install would write it now"])
 
 
-VERBS = {"service": parser.Verb(arguments=_arguments, run=_service)}
+VERBS = {"service": parser.Verb(arguments=_arguments, run=_service, local=True)}

@@ -30,6 +30,7 @@ VERBS = {
     "doctor": ("service", "check the store and tsched's own promises"),
     "key": ("key", "the key of what is stored: its state; have a new one used"),
     "config": ("configure", "check the configuration; have a running supervisor reload it"),
+    "cert": ("certs", "make certificates to try TLS with; show what one holds"),
     "service": ("install", "have systemd start the supervisor, at boot or at login"),
     "run": ("submit", "run a command now and follow it; exits with its code"),
     "schedule": ("submit", "run a command at a time or after a while"),
@@ -56,7 +57,7 @@ VERBS = {
     "shell": ("shell", "type verbs at a prompt, with history and completion"),
     "completion": ("completion", "print what lets a shell complete these words"),
 }
-VALUED = ("--socket", "--state-dir")
+VALUED = ("--socket", "--state-dir", *parser.AWAY)
 """Words that may stand before the verb with a value behind them."""
 
 
@@ -103,9 +104,18 @@ def _dispatch(words: Sequence[str]) -> int:
     name = words[place]
     if name not in VERBS:
         raise _unknown(name)
-    module, about = VERBS[name]
-    verb: parser.Verb = import_module(f".{module}", __package__).VERBS[name]
+    verb, about = _verb(name), VERBS[name][1]
     return verb.run(parser.parse(name, verb, about, [*words[:place], *words[place + 1 :]]))
+
+
+def _verb(name: str) -> parser.Verb:
+    verb: parser.Verb = import_module(f".{VERBS[name][0]}", __package__).VERBS[name]
+    return verb
+
+
+def takes_address(name: str) -> bool:
+    """Whether a verb may be told of a service elsewhere."""
+    return name in VERBS and not _verb(name).local
 
 
 def _place_of_verb(words: Sequence[str]) -> int | None:
@@ -131,7 +141,7 @@ def _help() -> str:
     lines = [f"  {name:<10} {about}" for name, (_, about) in VERBS.items()]
     return "\n".join(
         [
-            "usage: tsched [--socket PATH] [--state-dir PATH] [--json] VERB ...",
+            "usage: tsched [--socket PATH] [--state-dir PATH] [--addr HOST:PORT] [--json] VERB ...",
             "",
             "Runs commands now and later, keeps them and their output, and tells the truth about them.",
             "",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SEPARATOR = "--"
 DEFAULT_COLUMNS = 80
+AWAY = ("--addr", "--tls-ca-cert", "--tls-cert", "--tls-key")
+"""Flags that lead to a service on TCP; verbs that are about this machine only do not take them as such."""
 _SHELL_CHARACTERS = frozenset(" \t\n|&;<>()$`*?[]{}'\"\\=~#!")
 
 
@@ -72,6 +74,8 @@ class Verb(NamedTuple):
     """Whether a lone `-` stands for `--command -`."""
     mixed: bool = False
     """Whether flags may stand between its words."""
+    local: bool = False
+    """Whether it is about this machine only, and takes no address of a service elsewhere."""
 
 
 def parse(name: str, verb: Verb, about: str, words: Sequence[str]) -> Namespace:
@@ -80,7 +84,7 @@ def parse(name: str, verb: Verb, about: str, words: Sequence[str]) -> Namespace:
     if command is not None and not verb.takes_command:
         raise Refusal(RefusalReason.BAD_USAGE, f"{name} takes no command", f"see tsched {name} --help")
     parser = Parser(prog=f"tsched {name}", description=about)
-    add_global(parser)
+    add_global(parser, local=verb.local)
     verb.arguments(parser)
     args, extra = (parser.parse_known_intermixed_args if verb.mixed else parser.parse_known_args)(own)
     if verb.takes_dash and extra == ["-"]:
@@ -131,12 +135,24 @@ def quoted_for_shell(text: str) -> str:
     return shlex.quote(text)
 
 
-def add_global(parser: Parser) -> None:
-    """Where the supervisor is, and in what form to answer."""
+def add_global(parser: Parser, *, local: bool = False) -> None:
+    """Where the supervisor is, and in what form to answer; `local`: it can only be on this machine."""
     group = parser.add_argument_group("everywhere")
     group.add_argument("--socket", metavar="PATH", type=path, help="the supervisor's socket (TSCHED_SOCKET)")
     group.add_argument("--state-dir", metavar="PATH", type=path, help="its state folder (TSCHED_STATE_DIR)")
+    parser.set_defaults(local=local)
+    if not local:
+        _add_address(group)
     group.add_argument("--json", action="store_true", help="answer in JSON, errors too")
+
+
+def _add_address(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--addr", metavar="HOST:PORT", help="one on TCP instead (TSCHED_ADDR)")
+    about = "under TLS: who signed its certificate (TSCHED_TLS_CA_CERT)"
+    group.add_argument("--tls-ca-cert", metavar="FILE", type=path, help=about)
+    about = "your own certificate, where it asks for one (TSCHED_TLS_CERT)"
+    group.add_argument("--tls-cert", metavar="FILE", type=path, help=about)
+    group.add_argument("--tls-key", metavar="FILE", type=path, help="its private key (TSCHED_TLS_KEY)")
 
 
 def path(text: str) -> Path:

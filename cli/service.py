@@ -111,8 +111,10 @@ def _down_arguments(to: parser.Parser) -> None:
 def _down(args: Namespace) -> int:
     with connect.connect(args) as client:
         pid = client.status().pid
-        process = _pidfd(pid)
+        process = None if connect.is_remote(args) else _pidfd(pid)  # elsewhere the number is somebody else's
         client.shutdown(drain_us=args.drain)
+        if connect.is_remote(args):
+            client.await_end()
     _await_end(process)
     if args.json:
         console.put_json({"stopped": pid})
@@ -179,7 +181,7 @@ def _doctor(args: Namespace) -> int:
 
 
 VERBS = {
-    "up": parser.Verb(arguments=_up_arguments, run=_up),
+    "up": parser.Verb(arguments=_up_arguments, run=_up, local=True),
     "down": parser.Verb(arguments=_down_arguments, run=_down),
     "status": parser.Verb(arguments=colour.add_flag, run=_status),
     "doctor": parser.Verb(arguments=no_arguments, run=_doctor),

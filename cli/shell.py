@@ -18,7 +18,7 @@ from . import connect, console, parser
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from prompt_toolkit import PromptSession
@@ -51,10 +51,11 @@ class Ended(BaseException):
 
 
 class Shell:
-    """Does lines. `everywhere`: the flags that each of them is given, as --socket."""
+    """Does lines. `everywhere`: the flags that each of them is given, as --socket; `away`: those of an address."""
 
-    def __init__(self, everywhere: list[str]) -> None:
+    def __init__(self, everywhere: list[str], away: Sequence[str] = ()) -> None:
         self.everywhere = everywhere
+        self.away = away
         self.code = EXIT_OK
         """Of the last line that did something."""
         self.over = False
@@ -90,7 +91,7 @@ class Shell:
         return code
 
     def _run(self, words: list[str]) -> int:
-        from .main import run
+        from .main import run, takes_address
 
         if words[0] == "help":
             return _help() if len(words) == 1 else run([*words[1:2], "--help"])
@@ -99,7 +100,7 @@ class Shell:
         if refusal := _not_here(words):
             console.refuse(refusal, as_json=False)
             return refusal.exit_code
-        return run([*self.everywhere, *words])
+        return run([*self.everywhere, *(self.away if takes_address(words[0]) else ()), *words])
 
 
 def _not_here(words: list[str]) -> Refusal | None:
@@ -128,12 +129,14 @@ def _arguments(to: parser.Parser) -> None:
 def _shell(args: Namespace) -> int:
     flags = ["--socket", str(args.socket)] if args.socket else []
     flags += ["--state-dir", str(args.state_dir)] if args.state_dir else []
-    return open_on([*flags, *["--json"] * args.json], connect.state_dir(args))
+    away = [(flag, getattr(args, flag.removeprefix("--").replace("-", "_"))) for flag in parser.AWAY]
+    given = [word for flag, value in away if value is not None for word in (flag, str(value))]
+    return open_on([*flags, *["--json"] * args.json], connect.state_dir(args), given)
 
 
-def open_on(everywhere: list[str], state_dir: Path) -> int:
+def open_on(everywhere: list[str], state_dir: Path, away: Sequence[str] = ()) -> int:
     """Do lines until there are no more; the exit code."""
-    shell = Shell(everywhere)
+    shell = Shell(everywhere, away)
     at_terminal = os.isatty(0) and os.isatty(1)
     try:
         (_typed if at_terminal else _given)(shell, state_dir)
@@ -213,7 +216,7 @@ def _session(shell: Shell, state_dir: Path) -> PromptSession[str]:
 
     file = _history_file(state_dir)
     history = InMemoryHistory() if file is None else FileHistory(file)
-    words = Words(shell.everywhere)
+    words = Words([*shell.everywhere, *shell.away])
     return PromptSession(history=history, completer=words, complete_while_typing=False, complete_in_thread=True)
 
 

@@ -61,7 +61,7 @@ class Words(Completer):
         """What the supervisor knows of that kind; nothing where none answers."""
         with suppress(Refusal, OSError):
             args = _where(self._everywhere)
-            if connect.listening(connect.way(args)):
+            if connect.there_now(args):
                 with connect.connect(args) as client:
                     return list(ASK[kind](client))
         return []
@@ -146,8 +146,8 @@ def _parser_of(verb: str) -> parser.Parser | None:
         return None
     module, about = VERBS[verb]
     to = parser.Parser(prog=verb, description=about)
-    parser.add_global(to)
     known: parser.Verb = import_module(f".{module}", __package__).VERBS[verb]
+    parser.add_global(to, local=known.local)
     known.arguments(to)
     return to
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..proto import checks
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import OnLost
-from . import after, envfile, parser, stdin
+from . import after, connect, envfile, parser, stdin
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -25,7 +25,7 @@ def add_command(to: parser.Parser) -> None:
 def add_options(to: parser.Parser) -> None:
     """How to run a command."""
     add_common_options(to)
-    to.add_argument("--cwd", metavar="DIR", help="folder to run in; this one by default")
+    to.add_argument("--cwd", metavar="DIR", help="folder to run in; this one by default, / on another machine")
     to.add_argument("--env", metavar="K=V", action="append", help="a variable for the task; may be repeated")
     to.add_argument("--env-file", metavar="FILE", action="append", help="variables from a file: NAME=VALUE a line")
     to.add_argument("--stdin", metavar="FILE", help="file to read stdin from, - for this command's own")
@@ -68,8 +68,9 @@ def own_id(args: Namespace) -> str:
 def surrounded(args: Namespace) -> api.TaskSpec:
     """The specification without what it is to do: all that tasks typed at once have in common. Raises Refusal."""
     asked = common(args)
-    asked.cwd = folder(args.cwd)
-    asked.submitter_env.update(surroundings())
+    far = connect.is_far(args)
+    asked.cwd = folder(args.cwd, far=far)
+    asked.submitter_env.update(surroundings(far=far))
     asked.env.update(_asked_for(args.env_file or [], args.env or []))
     asked.umask = args.umask if args.umask is not None else own_umask()
     return asked
@@ -120,8 +121,13 @@ def _line_from_stdin(args: Namespace) -> str:
         raise Refusal(RefusalReason.BAD_COMMAND, "the command on stdin is not valid UTF-8", hint) from None
 
 
-def folder(given: str | None) -> str:
-    """Where to run: the folder given, else this one; it must be there now. Raises Refusal BAD_CWD."""
+def folder(given: str | None, *, far: bool = False) -> str:
+    """Where to run: the folder given, else this one; it must be there now. Raises Refusal BAD_CWD.
+
+    `far`: on another machine, where this one is not, and only a task can see what is.
+    """
+    if far:
+        return checks.check_cwd(checks.ROOT if given is None else given)
     try:
         path = os.getcwd() if given is None else checks.check_cwd(str(Path(given).absolute()))
     except FileNotFoundError:
@@ -146,12 +152,18 @@ def _asked_for(files: list[str], pairs: list[str]) -> dict[str, str]:
     return variables
 
 
-def surroundings() -> dict[str, str]:
-    """Our environment, which the service's allow-list filters; what the protocol cannot carry is left out."""
+def surroundings(*, far: bool = False) -> dict[str, str]:
+    """Our environment, which the service's allow-list filters; what the protocol cannot carry is left out.
+
+    `far`: for another machine, where only some of it means the same.
+    """
     return {
         name: value
         for name, value in os.environ.items()
-        if name not in checks.OWN_VARIABLES and _can_be_sent(name) and _can_be_sent(value)
+        if name not in checks.OWN_VARIABLES
+        and (not far or checks.TRAVELS.fullmatch(name))
+        and _can_be_sent(name)
+        and _can_be_sent(value)
     }
 
 

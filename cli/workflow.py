@@ -46,23 +46,24 @@ def _submit(args: Namespace) -> int:
     if args.dry_run:
         _put_plan(tasks, as_json=args.json)
         return EXIT_OK
-    _settle(tasks)
+    far = connect.is_far(args)
+    _settle(tasks, far=far)
     with connect.connect_or_start(args) as client:
-        submitted = client.submit([each.spec for each in tasks], common=_common())
+        submitted = client.submit([each.spec for each in tasks], common=_common(far=far))
     _put(tasks, submitted, as_json=args.json)
     return EXIT_OK
 
 
-def _common() -> api.TaskSpec:
+def _common(*, far: bool) -> api.TaskSpec:
     """The variables that the service's allow-list lets through to all."""
     from ..proto import api_pb2 as api
 
-    return api.TaskSpec(submitter_env=spec.surroundings())
+    return api.TaskSpec(submitter_env=spec.surroundings(far=far))
 
 
-def _settle(tasks: Sequence[Task]) -> None:
+def _settle(tasks: Sequence[Task], *, far: bool) -> None:
     """Have commands run where and as those of run do; a function has no place."""
-    cwd, umask = spec.folder(None), spec.own_umask()
+    cwd, umask = spec.folder(None, far=far), spec.own_umask()
     for asked in (each.spec for each in tasks if each.spec.HasField("command")):
         asked.cwd = asked.cwd or cwd
         asked.umask = asked.umask if asked.HasField("umask") else umask
