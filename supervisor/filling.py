@@ -16,7 +16,7 @@ Results = Sequence[bytes | None]
 
 def filled(call: call_pb2.Call, results: Results) -> call_pb2.Call:
     """The call with values only; `results` by place, None: there is none. Raises Refusal BAD_ARGUMENTS."""
-    if not results or all(each.HasField("value") for each in (*call.args, *call.kwargs.values())):
+    if all(each.HasField("value") for each in (*call.args, *call.kwargs.values())):
         return call
     _check_size(call, results)
     made = call_pb2.Call(function=call.function)

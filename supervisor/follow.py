@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..proto import api_pb2, link_pb2
-from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import AttemptState, Stream, TaskState
 from ..store import Store, model, tasks
-from ..store.cipher import CorruptRecord
 from ..store.data_keys import Opener
 from .news import Bell, News
 from .output_keys import OutputKeys
-from .shelf import Rows, Shelf
+from .shelf import Rows, Shelf, opened
 from .taps import Tap
 
 
@@ -51,26 +49,20 @@ class Reader:
     async def rows(self) -> list[model.ChunkRow]:
         """What is kept behind what was taken, some of it."""
         self._in_hand = None
-        asked = self._shelf.rows(self.attempt_id, self._number)
+        self._in_hand = await self._shelf.rows(self.attempt_id, self._number)
+        return self._in_hand
+
+    async def passing(self) -> None:
+        """Be ready for what is not kept, too."""
         if self._opener is None:
-            rows, opener = await asyncio.gather(asked, self._keys.opener(self.attempt_id))
-        else:
-            rows, opener = await asked, self._opener
-        if opener.key is None and any(row.sealed for row in rows):
-            opener = await self._keys.opener(self.attempt_id)  # there is one since
-        self._in_hand, self._opener = rows, opener
-        return rows
+            self._opener = await self._keys.opener(self.attempt_id)
 
     def take(self, chunk: model.ChunkRow | link_pb2.Chunk) -> Iterator[api_pb2.Output]:
-        """Open the next chunk, of what `rows` gave or what passed since: what in it is new, in pieces.
-
-        All of them are to be taken. Raises Refusal STORE_CORRUPT.
-        """
-        assert self._opener is not None  # noqa: S101 - rows were asked for
-        try:
-            data = self._opener.open(chunk)
-        except CorruptRecord as why:
-            raise _damaged(chunk, why) from None
+        """Take the next chunk: what in it is new, in pieces. All of them are to be taken. Raises STORE_CORRUPT."""
+        data = chunk.data
+        if chunk.sealed:  # it passes by; what is kept was opened for all who read it
+            assert self._opener is not None  # noqa: S101 - `passing` was called
+            data = opened(chunk, self._opener)
         self._number = max(self._number, chunk.number)
         return self._pieces(chunk.stream, chunk.offset, data)
 
@@ -100,7 +92,7 @@ class Follower:
         self._store = store
         self._keys = OutputKeys(store)
         self._news = news
-        self._shelf = Shelf(store)
+        self._shelf = Shelf(store, self._keys)
 
     def reader(self, attempt_id: int, *, number: int = 0, lenient: bool = False) -> Reader:
         """One more who reads an attempt's output; see Reader."""
@@ -176,6 +168,8 @@ class Follower:
 
     async def _available(self, reader: Reader, tap: Tap | None) -> AsyncIterator[api_pb2.Output]:
         """What is there, in the order of the chunks' numbers, be it kept or only passing."""
+        if tap is not None:
+            await reader.passing()
         while True:
             seen = tap is not None and tap.number is not None
             chunks = _in_order(await reader.rows(), tap)
@@ -187,13 +181,6 @@ class Follower:
             for chunk in chunks:
                 for piece in reader.take(chunk):
                     yield piece
-
-
-def _damaged(chunk: model.ChunkRow | link_pb2.Chunk, why: CorruptRecord) -> Refusal:
-    message = f"the stored output is damaged (chunk {chunk.number} of attempt #{chunk.attempt_id}: {why})"
-    return Refusal(
-        RefusalReason.STORE_CORRUPT, message, "what came before it is sound; tsched doctor looks at the rest"
-    )
 
 
 def _is_mute(attempt: model.AttemptRow) -> bool:

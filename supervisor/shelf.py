@@ -8,10 +8,17 @@ are the pieces that each has on its way.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from weakref import WeakSet, WeakValueDictionary
 
+from ..proto import link_pb2
+from ..proto.errors import Refusal, RefusalReason
 from ..store import Store, model, output
+from ..store.cipher import CorruptRecord
+from ..store.data_keys import Opener
+from .output_keys import OutputKeys
 
 CHUNKS_AT_ONCE = 64
 UNDERWAY_BYTES = 6 * 1024 * 1024
@@ -20,7 +27,7 @@ PIECE_RANGE_BYTES = (16 * 1024, 256 * 1024)
 
 
 class Rows(list[model.ChunkRow]):
-    """Chunks in their order; a list that can be shared for as long as anybody holds it."""
+    """Chunks in their order, opened; a list that can be shared for as long as anybody holds it."""
 
     __slots__ = ("__weakref__",)
 
@@ -28,8 +35,9 @@ class Rows(list[model.ChunkRow]):
 class Shelf:
     """Output as its readers have it in hand."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, keys: OutputKeys) -> None:
         self._store = store
+        self._keys = keys
         self._held: WeakValueDictionary[tuple[int, int], Rows] = WeakValueDictionary()
         self._asked: dict[tuple[int, int], asyncio.Future[Rows]] = {}
         self._readers: WeakSet[object] = WeakSet()
@@ -74,7 +82,32 @@ class Shelf:
     async def _read(self, place: tuple[int, int]) -> Rows:
         attempt_id, after = place
         query = partial(output.read_chunks, attempt_id=attempt_id, after=after, limit=CHUNKS_AT_ONCE)
-        rows = Rows(await asyncio.wrap_future(self._store.read_output(query)))
+        asked = asyncio.wrap_future(self._store.read_output(query))
+        found, opener = await asyncio.gather(asked, self._keys.opener(attempt_id))
+        if opener.key is None and any(row.sealed for row in found):
+            opener = await self._keys.opener(attempt_id)  # there is one since
+        rows = Rows(_sound(found, opener))
         if rows:
             self._held[place] = rows
         return rows
+
+
+def opened(chunk: model.ChunkRow | link_pb2.Chunk, opener: Opener) -> bytes:
+    """What the task wrote. Raises Refusal STORE_CORRUPT."""
+    try:
+        return opener.open(chunk)
+    except CorruptRecord as why:
+        message = f"the stored output is damaged (chunk {chunk.number} of attempt #{chunk.attempt_id}: {why})"
+        hint = "what came before it is sound; tsched doctor looks at the rest"
+        raise Refusal(RefusalReason.STORE_CORRUPT, message, hint) from None
+
+
+def _sound(found: Sequence[model.ChunkRow], opener: Opener) -> Iterator[model.ChunkRow]:
+    """The chunks in clear, up to the first that is damaged. Raises Refusal STORE_CORRUPT where that is the first."""
+    for place, chunk in enumerate(found):
+        try:
+            yield replace(chunk, data=opened(chunk, opener), sealed=False)
+        except Refusal:
+            if not place:
+                raise
+            return

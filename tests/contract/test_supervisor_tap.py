@@ -79,7 +79,7 @@ def test_every_byte_comes_once_and_in_order(store, pauses):
     async def read(attempt_id):
         tap = Tap(Bell())
         follower = Follower(store, News())
-        reader = Interrupted(Shelf(store), OutputKeys(store), attempt_id)
+        reader = Interrupted(Shelf(store, OutputKeys(store)), OutputKeys(store), attempt_id)
         reader.script = Script(store, tap, attempt_id, pauses)
         got = []
         while not reader.script.over:

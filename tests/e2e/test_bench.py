@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).parents[2] / "bench"
-PROGRAMS = ["calls", "claim_scale", "commands", "idle_wakeups", "lateness", "latency", "memory", "submit", "throughput"]
+PROGRAMS = [
+    "calls",
+    "claim_scale",
+    "commands",
+    "encryption",
+    "idle_wakeups",
+    "lateness",
+    "latency",
+    "memory",
+    "submit",
+    "throughput",
+]
 HELPERS = {"peers", "private", "support"}
 
 
