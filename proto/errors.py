@@ -56,6 +56,11 @@ class RefusalReason(StrEnum):
     NO_SUPERVISOR = "no_supervisor"
     TLS_FAILED = "tls_failed"
     WAIT_TIMEOUT = "wait_timeout"
+    FORBIDDEN = "forbidden"
+    UNAUTHENTICATED = "unauthenticated"
+    TOO_MANY_CALLS = "too_many_calls"
+    TOO_FAST = "too_fast"
+    QUEUE_FULL = "queue_full"
     INTERNAL = "internal"
 
 
@@ -94,6 +99,11 @@ TABLE: dict[RefusalReason, tuple[str, int]] = {
     RefusalReason.NO_SUPERVISOR: ("UNAVAILABLE", EXIT_UNREACHABLE),
     RefusalReason.TLS_FAILED: ("UNAVAILABLE", EXIT_UNREACHABLE),
     RefusalReason.WAIT_TIMEOUT: ("DEADLINE_EXCEEDED", EXIT_WAIT_TIMEOUT),
+    RefusalReason.FORBIDDEN: ("PERMISSION_DENIED", EXIT_CONFLICT),
+    RefusalReason.UNAUTHENTICATED: ("UNAUTHENTICATED", EXIT_CONFLICT),
+    RefusalReason.TOO_MANY_CALLS: ("RESOURCE_EXHAUSTED", EXIT_QUEUE_FULL),
+    RefusalReason.TOO_FAST: ("RESOURCE_EXHAUSTED", EXIT_QUEUE_FULL),
+    RefusalReason.QUEUE_FULL: ("RESOURCE_EXHAUSTED", EXIT_QUEUE_FULL),
     RefusalReason.INTERNAL: ("INTERNAL", EXIT_TSCHED_FAILED),
 }
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.profiles import Profile
+from .callers import ROLES, Access
 from .config_keys import mistakes_in, shown
+from .limits import Limits
 
 SHIPPED = Path(__file__).resolve().parent.parent / "config.toml"
 FILE_LIMIT = 1 << 20
@@ -64,10 +66,35 @@ class Config:
     store_keep_events: int
     store_encryption: str
     store_key_command: str
+    store_keep_audit: int
+    access_tcp_role: str
+    access_tls_role: str
+    access_clients: dict[str, str]
+    access_admins: tuple[str, ...]
+    limits_concurrent_calls: int
+    limits_queued_tasks: int
+    limits_submits_per_s: float
+    limits_submits_burst: int
     library_folder: str
     library_entry_points: bool
     functions: tuple[FunctionSource, ...]
     profiles: dict[str, Profile]
+
+    @property
+    def access(self) -> Access:
+        """What callers over TCP may."""
+        clients = {uri: ROLES[word] for uri, word in self.access_clients.items()}
+        return Access(tcp_role=ROLES[self.access_tcp_role], tls_role=ROLES[self.access_tls_role], clients=clients)
+
+    @property
+    def limits(self) -> Limits:
+        """How much one caller may."""
+        return Limits(
+            concurrent_calls=self.limits_concurrent_calls,
+            queued_tasks=self.limits_queued_tasks,
+            submits_per_s=self.limits_submits_per_s,
+            submits_burst=self.limits_submits_burst,
+        )
 
     @property
     def executor_count(self) -> int:
@@ -171,6 +198,7 @@ def _freeze(values: dict[str, Any]) -> Config:
     functions = tuple(_functions_of(table) for table in values.pop("functions", ()))
     flat = {f"{section}_{key}": value for section, content in values.items() for key, value in content.items()}
     flat["tasks_environment"] = tuple(flat["tasks_environment"])
+    flat["access_admins"] = tuple(flat["access_admins"])
     flat["library_folder"] = os.path.expanduser(flat["library_folder"])
     return Config(profiles=profiles, functions=functions, **flat)
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..proto.errors import Refusal
 from ..proto.profiles import IO_CLASSES, LIMITS
 from . import listen
+from .callers import CLIENT_URI, ROLES
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DAY_S = 86_400.0
@@ -21,6 +22,7 @@ PROCESSORS_LIMIT = 65_536
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 RESERVED_NAMES = frozenset({"builtin"})
+ADMIN_NAME = re.compile(r"%?[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 # A check returns what is wrong with a value, or None.
@@ -105,6 +107,22 @@ def _processors(value: Any) -> str | None:
     return None if good else "must be a list of processor numbers"
 
 
+def _clients(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return 'must be a table, as { "tsched://client/ci" = "submitter" }'
+    for uri, role in value.items():
+        if not CLIENT_URI.fullmatch(uri):
+            return f"names no client: {shown(uri)}; they are tsched://client/NAME"
+        if wrong := _one_of(*ROLES)(role):
+            return f"has no role for {uri}: it {wrong}"
+    return None
+
+
+def _admins(value: Any) -> str | None:
+    good = isinstance(value, list) and all(isinstance(each, str) and ADMIN_NAME.fullmatch(each) for each in value)
+    return None if good else 'must be a list of users and groups, as ["root", "%wheel"]'
+
+
 def _limits(value: Any) -> str | None:
     if not isinstance(value, dict):
         return "must be a table of limits"
@@ -153,6 +171,19 @@ SECTIONS: dict[str, dict[str, Check]] = {
         "keep_events": _whole(1, 100_000_000),
         "encryption": _one_of("on", "off"),
         "key_command": _line,
+        "keep_audit": _whole(1000, 100_000_000),
+    },
+    "access": {
+        "tcp_role": _one_of(*ROLES),
+        "tls_role": _one_of(*ROLES),
+        "clients": _clients,
+        "admins": _admins,
+    },
+    "limits": {
+        "concurrent_calls": _whole(0, 1_000_000),
+        "queued_tasks": _whole(0, 1_000_000_000),
+        "submits_per_s": _number(0, 1_000_000),
+        "submits_burst": _whole(1, 1_000_000),
     },
 }
 FUNCTIONS: dict[str, Check] = {"name": _source_name, "modules": _modules, "path": _home_path, "python": _home_path}

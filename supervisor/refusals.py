@@ -26,11 +26,11 @@ def answered(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
         try:
             return await handler(self, request, context)
         except Refusal as refusal:
-            await _abort(context, refusal)
+            await refuse(context, refusal)
         except grpc.aio.AbortError:
             raise
         except Exception:  # noqa: BLE001 - a bug: told and logged here, nowhere else
-            await _abort(context, _bug(handler.__name__))
+            await refuse(context, _bug(handler.__name__))
 
     return wrapped
 
@@ -45,11 +45,11 @@ def streamed(handler: Callable[..., AsyncGenerator[Any, None]]) -> Callable[...,
                 async for item in items:
                     yield item
         except Refusal as refusal:
-            await _abort(context, refusal)
+            await refuse(context, refusal)
         except grpc.aio.AbortError:
             raise
         except Exception:  # noqa: BLE001 - a bug: told and logged here, nowhere else
-            await _abort(context, _bug(handler.__name__))
+            await refuse(context, _bug(handler.__name__))
 
     return wrapped
 
@@ -59,7 +59,8 @@ def _bug(method: str) -> Refusal:
     return Refusal(RefusalReason.INTERNAL, f"{method} failed inside the service", "its log has the details")
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> NoReturn:
+async def refuse(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> NoReturn:
+    """End a call with a refusal."""
     # Both travel in headers, which are limited; what was refused may be as long as its sender liked.
     message, hint = refusal.message[:TEXT_LIMIT], refusal.hint[:TEXT_LIMIT]
     detail = any_pb2.Any()

@@ -19,10 +19,12 @@ from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import EndReason
 from ..store import StoreFault
-from . import folder, log, reload
+from . import folder, gate, log, reload
+from .callers import Caller
 from .control import Control
 from .door import Door
 from .functions import Functions
+from .limits import Load
 from .notify import Watchdog
 from .parts import World, assemble
 from .places import Place
@@ -48,7 +50,8 @@ class Service:
         self._control = Control(world, self._parts, shutdown=self.down, reload=self.reload, addr=self._addr)
         self._services = self._public_services()
         places, background = world.places, self._parts.background
-        self._public = Door(places.public, self._public_server, background)
+        self._load = Load(world.config.limits, world.clock)
+        self._public = Door(places.public, partial(self._public_server, gate.own_socket()), background)
         self._private = Door(places.link, self._private_server, background)
         self._tcp = TcpDoor(world.tcp, self._tcp_server, background) if world.tcp else None
         self._others: list[Door] = []
@@ -76,12 +79,16 @@ class Service:
         }
 
     def _tcp_server(self) -> grpc.aio.Server:
-        under_tls = self._world.tcp is not None and self._world.tcp.certificates is not None
-        age_s = self._world.config.service_tls_connection_age_s if under_tls else None
-        return self._public_server(endpoint.tcp_server_options(age_s))
+        tcp, config = self._world.tcp, self._world.config
+        under_tls = tcp is not None and tcp.certificates is not None
+        asks = tcp is not None and tcp.listen.tls is not None and tcp.listen.tls.ca_cert is not None
+        who = gate.over_mtls(config.access) if asks else gate.over_tcp(config.access)
+        age_s = config.service_tls_connection_age_s if under_tls else None
+        return self._public_server(who, endpoint.tcp_server_options(age_s))
 
-    def _public_server(self, options: endpoint.Options = endpoint.SERVER_OPTIONS) -> grpc.aio.Server:
-        server = grpc.aio.server(options=options)
+    def _public_server(self, who: gate.Who, options: endpoint.Options = endpoint.SERVER_OPTIONS) -> grpc.aio.Server:
+        guard = gate.Gate(who, self._load, self._refused)
+        server = grpc.aio.server(options=options, interceptors=(guard,))
         for add, servicer in self._services.values():
             add(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -92,6 +99,9 @@ class Service:
         server = grpc.aio.server(options=endpoint.SERVER_OPTIONS)
         link_pb2_grpc.add_LinkServicer_to_server(self._parts.link, server)
         return server
+
+    def _refused(self, caller: Caller | None, method: str, refusal: Refusal) -> None:
+        log.get(who=caller.name if caller else "", method=method).warning("refused", reason=refusal.reason)
 
     def _hear_fault(self, fault: StoreFault) -> None:
         """Carry the news from the writer's thread to the loop."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tsched.proto.clock import SECOND_US, SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DAY = timedelta(days=1)
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
@@ -41,10 +44,19 @@ class Authority:
         self.cert = folder / f"{name}.crt"
         self.cert.write_bytes(signed.public_bytes(Encoding.PEM))
 
-    def sign(self, name: str, *, until: timedelta = 30 * DAY, usages: Sequence[x509.ObjectIdentifier] = BOTH) -> Pair:
-        """A certificate for 127.0.0.1 and localhost, good for both ends unless said otherwise."""
+    def sign(
+        self,
+        name: str,
+        *,
+        until: timedelta = 30 * DAY,
+        usages: Sequence[x509.ObjectIdentifier] = BOTH,
+        uris: Sequence[str] | None = None,
+    ) -> Pair:
+        """A certificate for 127.0.0.1 and localhost, good for both ends unless said; its URIs name a client so called."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("localhost")])
+        uris = [f"tsched://client/{name}"] if uris is None else uris
+        here = [x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("localhost")]
+        names = x509.SubjectAlternativeName([*here, *map(x509.UniformResourceIdentifier, uris)])
         usage = x509.ExtendedKeyUsage(usages)
         builder = _builder(_name(name), self._name, key.public_key(), until)
         builder = builder.add_extension(names, critical=False).add_extension(usage, critical=False)
