@@ -44,6 +44,7 @@ VERBS = {
     "why": ("graph", "what a task waits for, or why it ended as it did"),
     "graph": ("graph", "the tasks that hang together with a task, as a tree or for dot"),
     "events": ("events", "what happens to tasks, as JSON lines"),
+    "audit": ("audit", "who changed what, and who was refused"),
     "modify": ("change", "change a task that has not started"),
     "delete": ("change", "remove a task that is not running"),
     "cancel": ("change", "end a task, its whole process tree"),

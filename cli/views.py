@@ -99,6 +99,7 @@ def task(shown: api.Task, *, paint: Paint = str) -> str:
         ("folder", shown.cwd),
         ("queue", shown.queue),
         ("priority", str(shown.priority)),
+        ("owner", shown.owner),
         ("created", _instant(shown.created_at_us)),
         ("due", _instant(shown.due_at_us)),
         ("started", _instant(known(shown, "started_at_us"))),

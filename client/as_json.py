@@ -71,8 +71,23 @@ def task(task: api.Task) -> Json:
         "retries": max(0, task.max_attempts - 1),
         "retry_delay_s": seconds(known(task, "retry_delay_us")),
         "waits_for": task.waits_for,
+        "owner": task.owner or None,
         "progress": progress(task.progress) if task.HasField("progress") else None,
         **({"result": value(task.result)} if task.HasField("result") else {}),
+    }
+
+
+def audit(entry: api.AuditEntry) -> Json:
+    """Something that was done, or refused."""
+    return {
+        "number": entry.number,
+        "at": instant(entry.at_us),
+        "who": entry.who,
+        "role": entry.role or None,
+        "where": entry.where or None,
+        "what": entry.what,
+        "object": entry.object or None,
+        "outcome": entry.outcome,
     }
 
 

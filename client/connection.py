@@ -270,6 +270,11 @@ class Connection:
         findings: api.DoctorResponse = self._ask(self._control.Doctor, api.DoctorRequest(), timeout=None)
         return findings
 
+    def audit(self, request: api.AuditRequest) -> list[api.AuditEntry]:
+        """Who changed what, the newest first."""
+        answer: api.AuditResponse = self._ask(self._control.Audit, request)
+        return list(answer.entries)
+
     def reload(self) -> None:
         """Begin anew; answered before it begins. Raises Refusal when what is on disk would not start."""
         self._ask(self._control.Reload, api.ReloadRequest(), timeout=RELOAD_S)

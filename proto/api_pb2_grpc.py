@@ -1094,6 +1094,11 @@ class ControlStub(object):
                 request_serializer=tsched_dot_proto_dot_api__pb2.RotateKeyRequest.SerializeToString,
                 response_deserializer=tsched_dot_proto_dot_api__pb2.KeyProgress.FromString,
                 _registered_method=True)
+        self.Audit = channel.unary_unary(
+                '/tsched.v1.Control/Audit',
+                request_serializer=tsched_dot_proto_dot_api__pb2.AuditRequest.SerializeToString,
+                response_deserializer=tsched_dot_proto_dot_api__pb2.AuditResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServicer(object):
@@ -1143,6 +1148,13 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Audit(self, request, context):
+        """Tells who changed what, and who was refused: the newest first, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1175,6 +1187,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.RotateKey,
                     request_deserializer=tsched_dot_proto_dot_api__pb2.RotateKeyRequest.FromString,
                     response_serializer=tsched_dot_proto_dot_api__pb2.KeyProgress.SerializeToString,
+            ),
+            'Audit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Audit,
+                    request_deserializer=tsched_dot_proto_dot_api__pb2.AuditRequest.FromString,
+                    response_serializer=tsched_dot_proto_dot_api__pb2.AuditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1340,6 +1357,33 @@ class Control(object):
             '/tsched.v1.Control/RotateKey',
             tsched_dot_proto_dot_api__pb2.RotateKeyRequest.SerializeToString,
             tsched_dot_proto_dot_api__pb2.KeyProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Audit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tsched.v1.Control/Audit',
+            tsched_dot_proto_dot_api__pb2.AuditRequest.SerializeToString,
+            tsched_dot_proto_dot_api__pb2.AuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

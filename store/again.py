@@ -26,9 +26,10 @@ def retry(
 ) -> model.Submitted:
     """Make a new task from a final one, due now. It takes the same results of others, and waits only for those.
 
-    They stand at places 0, 1, 2 ... then: `renew` makes a payload that says so of the old one. The same key gives the
-    same new task, also when the old one is gone. Raises Refusal NO_SUCH_TASK, WRONG_STATE, ID_TAKEN when the key stands
-    for something else, or STORE_CORRUPT when what the old one ran cannot be opened.
+    It is the old one's owner's, whoever asks. The results stand at places 0, 1, 2 ... then: `renew` makes a payload
+    that says so of the old one. The same key gives the same new task, also when the old one is gone. Raises Refusal
+    NO_SUCH_TASK, WRONG_STATE, ID_TAKEN when the key stands for something else, QUEUE_FULL, or STORE_CORRUPT when what
+    the old one ran cannot be opened.
     """
     content = f"retry of {id}".encode()
     if key is not None and (made := submitted_as(db, key=key, content=content)) is not None:
@@ -40,9 +41,8 @@ def retry(
         )
     payload = renew(rows.readable_payload(db, seq, id))
     old = rows.task(db, seq, with_payload=False)
-    (made,) = submit(
-        db, drafts=[_draft(db, old, payload=payload, key=key, content=content, now_us=now_us)], now_us=now_us
-    )
+    draft = _draft(db, old, payload=payload, key=key, content=content, now_us=now_us)
+    (made,) = submit(db, drafts=[draft], now_us=now_us, owner=old.owner)
     return _with_results(db, made, seq, now_us)
 
 

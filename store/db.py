@@ -10,6 +10,8 @@ from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from . import model
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -26,6 +28,21 @@ class Db:
     connection: sqlite3.Connection
     cipher: Cipher
     sql: Mapping[str, Statement] = field(repr=False)
+    who: model.Who = model.SERVICE
+    """On whose behalf it is asked."""
+
+    def on_behalf(self, who: model.Who) -> Db:
+        """The same for somebody."""
+        return Db(self.connection, self.cipher, self.sql, who)
+
+    @property
+    def only(self) -> str | None:
+        """The one owner whose tasks are seen; None: everybody's are."""
+        return None if self.who.sees_all else self.who.owner
+
+    def sees(self, owner: str) -> bool:
+        """Whether tasks of this owner are there at all for whoever asks."""
+        return self.who.sees_all or owner == self.who.owner
 
     def one(self, statement: str, /, **params: Any) -> sqlite3.Row | None:
         """The first row of a named statement."""

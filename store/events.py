@@ -14,9 +14,19 @@ if TYPE_CHECKING:
     from .db import Db
 
 
+WALK = 50_000
+"""So many events of others are walked past at a time."""
+
+
 def page(db: Db, *, after: int, limit: int, ids: Sequence[str] = ()) -> list[model.EventRow]:
-    """At most `limit` events that follow cursor `after`, of all tasks or of those with the given ids."""
-    if ids:
+    """At most `limit` events that follow cursor `after`, of all tasks or of those with the given ids.
+
+    Who does not see all is told of their own tasks, and looked for are the next WALK cursors only.
+    """
+    if db.only is not None:
+        asked = json.dumps(list(ids)) if ids else None
+        found = db.all("events_of_owner", after=after, until=after + WALK, owner=db.only, ids=asked, limit=limit)
+    elif ids:
         found = db.all("events_of_after", after=after, limit=limit, ids=json.dumps(list(ids)))
     else:
         found = db.all("events_after", after=after, limit=limit)

@@ -24,7 +24,8 @@ def connected(db: Db, *, ids: Sequence[str], limit: int) -> model.Graph:
         rows.seq_and_state(db, task_id)
     found = [row["seq"] for row in db.all("connected", ids=json.dumps(ids), limit=limit + 1)]
     waits = db.all("edges_among", seqs=json.dumps(found[:limit]))
-    tasks = {task.seq: task for task in rows.tasks(db, _in_order(found[:limit], waits), with_payload=False)}
+    there = rows.tasks(db, _in_order(found[:limit], waits), with_payload=False)
+    tasks = {task.seq: task for task in there if db.sees(task.owner)}
     edges = [
         model.GraphEdge(
             parent=tasks[row["parent"]].id,
@@ -33,6 +34,7 @@ def connected(db: Db, *, ids: Sequence[str], limit: int) -> model.Graph:
             met=row["met"] == 1,
         )
         for row in waits
+        if row["parent"] in tasks and row["task"] in tasks
     ]
     return model.Graph(tasks=list(tasks.values()), edges=edges, truncated=len(found) > limit)
 

@@ -6,6 +6,26 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """On whose behalf the store is asked: as the audit calls them, and what is theirs.
+
+    `owner` marks their tasks; who does not see all sees no others. `queued_limit`: most tasks of theirs that wait, 0
+    for any number.
+    """
+
+    name: str
+    role: str
+    where: str
+    owner: str = ""
+    sees_all: bool = False
+    queued_limit: int = 0
+
+
+SERVICE = Who(name="service", role="service", where="", sees_all=True)
+"""Nobody's behalf: the service itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
     """A task to wait for: its id, or its index among the drafts of the same submission, and how it has to end."""
 
@@ -126,6 +146,7 @@ class TaskRow:
     shared: bool
     retry_delay_us: int
     waits_for: int
+    owner: str
     progress: Progress | None
     payload: bytes | None
 
@@ -401,6 +422,20 @@ class EventBounds:
 
     oldest: int
     newest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """Something that was done, or refused."""
+
+    number: int
+    at_us: int
+    who: str
+    role: str
+    where: str
+    what: str
+    object: str
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,7 +135,7 @@ def of(db: Db, *, seq: int) -> list[model.ParentRow]:
 
 def places(db: Db, ids: Sequence[str]) -> dict[str, Place]:
     """Where the tasks with these ids are. Raises Refusal NO_SUCH_TASK."""
-    rows = db.all("states_of", ids=json.dumps(ids))
+    rows = db.all("states_of", ids=json.dumps(ids), owner=db.only)
     found = {row["id"]: Place(row["seq"], row["id"], row["state"]) for row in rows}
     for missing in (each for each in ids if each not in found):
         raise no_such_parent(missing)

@@ -44,7 +44,7 @@ def attempts(db: Db, seq: int) -> list[model.AttemptRow]:
 
 def seq_and_state(db: Db, task_id: str) -> tuple[int, str]:
     """Where a task is. Raises Refusal NO_SUCH_TASK."""
-    row = db.one("seq_of", id=task_id)
+    row = db.one("seq_of", id=task_id, owner=db.only)
     if row is None:
         raise Refusal(RefusalReason.NO_SUCH_TASK, f"there is no task {task_id}", "`tsched list` shows what there is")
     return row["seq"], row["state"]

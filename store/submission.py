@@ -11,7 +11,7 @@ from ..proto.values import EndReason, TaskState
 from . import model, parents, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .cipher import Cipher
     from .db import Db
@@ -29,6 +29,7 @@ class Record:
     content: bytes
     state: str
     due_at_us: int
+    owner: str
 
 
 class New(NamedTuple):
@@ -41,15 +42,16 @@ class New(NamedTuple):
 
 @dataclass(slots=True)
 class Known:
-    """What is there under the keys and ids of a batch, and what the batch itself has added."""
+    """What is there under the keys and ids of a batch of one owner, and what the batch itself has added."""
 
+    owner: str
     by_key: dict[str, Record] = field(default_factory=dict)
     by_id: dict[str, Record] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
         """Find it from now on."""
         self.by_id[record.id] = record
-        if record.key is not None:
+        if record.key is not None and record.owner == self.owner:
             self.by_key[record.key] = record
 
     def same_as(self, draft: model.Draft, cipher: Cipher) -> Record | None:
@@ -59,18 +61,24 @@ class Known:
             raise _taken(f"this submission was made before, as task {record.id}", "submit it as a new one")
         if record is None and draft.id is not None:
             record = self.by_id.get(draft.id)
+        if record is not None and record.owner != self.owner:
+            raise _taken(f"id {record.id} is taken", "choose another id")
         if record is not None and not cipher.matches(record.content, draft.content):
             raise _taken(f"task {record.id} is there ({record.state}) and asks for something else", "choose another id")
         return record
 
 
-def submit(db: Db, *, drafts: Sequence[model.Draft], now_us: int) -> list[model.Submitted]:
-    """Store all drafts or none. A draft whose key or id is known, with the same content, is the task that is there.
+def submit(db: Db, *, drafts: Sequence[model.Draft], now_us: int, owner: str | None = None) -> list[model.Submitted]:
+    """Store all drafts or none, for an owner, if not for whoever asks.
 
-    Raises Refusal ID_TAKEN when the content differs, BAD_ID for an id of digits only: those are made here; for what
-    they wait for NO_SUCH_TASK, BAD_VALUE for one that is named twice or an index that is none, and CYCLE.
+    A draft whose key or id that owner has used before, with the same content, is the task that is there.
+
+    Raises Refusal ID_TAKEN when the content differs or the id is another owner's, BAD_ID for an id of digits only:
+    those are made here; for what they wait for NO_SUCH_TASK, BAD_VALUE for one that is named twice or an index that is
+    none, and CYCLE; QUEUE_FULL when more would wait than may.
     """
-    known = _known(db, drafts)
+    owner = db.who.owner if owner is None else owner
+    known = _known(db, drafts, owner)
     last = _last_number(db)
     records: list[Record] = []
     existed: list[bool] = []
@@ -81,12 +89,13 @@ def submit(db: Db, *, drafts: Sequence[model.Draft], now_us: int) -> list[model.
         existed.append(record is not None)
         if record is None:
             content = digests.get(draft.content) or digests.setdefault(draft.content, db.cipher.digest(draft.content))
-            record = _record(draft, content, last + len(fresh) + 1)
+            record = _record(draft, content, last + len(fresh) + 1, owner)
             fresh[record.seq] = New(record, draft, None)
             known.add(record)
         records.append(record)
     if any(draft.dependencies for draft in drafts):
-        fresh |= _waiting(known, records, fresh)
+        fresh |= _waiting(db, known, records, fresh)
+    _check_room(db, owner, fresh.values())
     _insert(db, list(fresh.values()), now_us)
     return [
         _answer(fresh[record.seq].record if record.seq in fresh else record, existed=there)
@@ -94,9 +103,23 @@ def submit(db: Db, *, drafts: Sequence[model.Draft], now_us: int) -> list[model.
     ]
 
 
+def _check_room(db: Db, owner: str, fresh: Iterable[New]) -> None:
+    """Raises Refusal QUEUE_FULL when more tasks would wait than whoever asks may have."""
+    if not (most := db.who.queued_limit):
+        return
+    more = sum(not TaskState(new.record.state).final for new in fresh)
+    row = db.one("waiting_of", owner=owner)
+    waiting = 0 if row is None else row["tasks"]
+    if more and waiting + more > most:
+        message = f"{waiting} tasks of {owner} wait, and {more} more are over {most}, the most that may"
+        raise Refusal(RefusalReason.QUEUE_FULL, message, "wait until some have started")
+
+
 def submitted_as(db: Db, *, key: str, content: bytes) -> model.Submitted | None:
     """The task that was submitted with a key. Raises Refusal ID_TAKEN when it asks for something else."""
     for row in db.all("records_by_key", keys=json.dumps([key])):
+        if not db.sees(row["owner"]):
+            continue
         if not db.cipher.matches(row["content"], content):
             raise _taken(f"this submission key was used before, for task {row['id']}", "use a new key")
         return model.Submitted(
@@ -105,8 +128,8 @@ def submitted_as(db: Db, *, key: str, content: bytes) -> model.Submitted | None:
     return None
 
 
-def _known(db: Db, drafts: Sequence[model.Draft]) -> Known:
-    known = Known()
+def _known(db: Db, drafts: Sequence[model.Draft], owner: str) -> Known:
+    known = Known(owner)
     keys = [draft.key for draft in drafts if draft.key is not None]
     ids = [_checked(draft.id) for draft in drafts if draft.id is not None]
     ids += {each.task for draft in drafts for each in draft.dependencies if isinstance(each.task, str)}
@@ -130,7 +153,7 @@ def _last_number(db: Db) -> int:
     return int(row["value"])
 
 
-def _record(draft: model.Draft, content: bytes, number: int) -> Record:
+def _record(draft: model.Draft, content: bytes, number: int, owner: str) -> Record:
     return Record(
         seq=number,
         id=str(number) if draft.id is None else draft.id,
@@ -138,10 +161,11 @@ def _record(draft: model.Draft, content: bytes, number: int) -> Record:
         content=content,
         state=_state(draft, None),
         due_at_us=draft.due_at_us,
+        owner=owner,
     )
 
 
-def _waiting(known: Known, records: Sequence[Record], fresh: Mapping[int, New]) -> dict[int, New]:
+def _waiting(db: Db, known: Known, records: Sequence[Record], fresh: Mapping[int, New]) -> dict[int, New]:
     """Those of the new tasks that wait for others, with what they wait for and where they begin."""
     places = {record.seq: index for index, record in enumerate(records)}
 
@@ -149,7 +173,7 @@ def _waiting(known: Known, records: Sequence[Record], fresh: Mapping[int, New]) 
         return fresh[seq].draft.id or f"#{places[seq]}"
 
     def look(task: str | int) -> Record:
-        return _of_index(records, task) if isinstance(task, int) else _of_id(known, task, fresh)
+        return _of_index(records, task) if isinstance(task, int) else _of_id(db, known, task, fresh)
 
     found = {
         seq: parents.find(name(seq), new.draft.dependencies, look)
@@ -174,10 +198,10 @@ def _of_index(records: Sequence[Record], index: int) -> Record:
     return records[index]
 
 
-def _of_id(known: Known, task_id: str, fresh: Mapping[int, New]) -> Record:
+def _of_id(db: Db, known: Known, task_id: str, fresh: Mapping[int, New]) -> Record:
     """A number that is given only now is nobody's name yet."""
     record = known.by_id.get(task_id)
-    if record is None or (record.seq in fresh and fresh[record.seq].draft.id is None):
+    if record is None or not db.sees(record.owner) or (record.seq in fresh and fresh[record.seq].draft.id is None):
         raise parents.no_such_parent(task_id)
     return record
 
@@ -229,6 +253,7 @@ def _columns(db: Db, new: New, now_us: int) -> dict[str, Any]:
         "retry_of": draft.retry_of,
         "shared": draft.shared,
         "retry_delay_us": draft.retry_delay_us,
+        "owner": record.owner,
         "waits_for": 0 if waits is None else waits.open,
         **_end_of(db, record, waits, now_us),
     }

@@ -90,7 +90,7 @@ def state_and_attempts(db: Db, *, id: str) -> tuple[TaskState, list[model.Attemp
 
 def final_among(db: Db, *, ids: Sequence[str], with_payload: bool) -> list[model.TaskRow]:
     """Those of the tasks that are final, in the order asked for. Raises Refusal NO_SUCH_TASK."""
-    found = {row["id"]: row for row in db.all("states_of", ids=json.dumps(ids))}
+    found = {row["id"]: row for row in db.all("states_of", ids=json.dumps(ids), owner=db.only)}
     for missing in (each for each in ids if each not in found):
         rows.seq_and_state(db, missing)
     final = [found[each]["seq"] for each in ids if TaskState(found[each]["state"]).final]
@@ -99,7 +99,7 @@ def final_among(db: Db, *, ids: Sequence[str], with_payload: bool) -> list[model
 
 def running_among(db: Db, *, ids: Sequence[str]) -> list[model.TaskRow]:
     """Those of the tasks that run, without what they run. Those that are gone are passed over."""
-    found = db.all("states_of", ids=json.dumps(ids))
+    found = db.all("states_of", ids=json.dumps(ids), owner=db.only)
     running = [row["seq"] for row in found if row["state"] == TaskState.RUNNING]
     return rows.tasks(db, running, with_payload=False) if running else []
 
@@ -129,7 +129,11 @@ def list_page(
         "since_us": OLDEST_US if since_us is None else since_us,
         "limit": limit,
     }
-    if states:
+    if db.only is not None:
+        asked = json.dumps(states) if states else None
+        found = db.all("page_of_owner", owner=db.only, queue=queue, states=asked, **page)
+        seqs = [row["seq"] for row in found]
+    elif states:
         branches = [_of_state(db, state, queue, page) for state in dict.fromkeys(states)]
         seqs = heapq.nlargest(limit, (seq for branch in branches for seq in branch))
     elif queue is not None:
@@ -170,7 +174,7 @@ def delete(db: Db, *, id: str, now_us: int) -> model.Deleted:  # noqa: A002
     """
     seq, state = rows.seq_and_state(db, id)
     for child in db.all("child_in_need", seq=seq):
-        raise _in_need(id, child["id"])
+        raise _in_need(id, f"task {child['id']}" if db.sees(child["owner"]) else "another one")
     attempt_ids = [row["id"] for row in db.all("attempt_ids_of_task", seq=seq)]
     db.run("date_tasks", seqs=json.dumps([seq]), now_us=now_us)
     if not db.run("delete_task", seq=seq):
@@ -208,6 +212,6 @@ def _of_state(db: Db, state: str, queue: str | None, page: dict[str, int]) -> li
 def _in_need(task_id: str, child: str) -> Refusal:
     return Refusal(
         RefusalReason.WRONG_STATE,
-        f"task {task_id} cannot be deleted: task {child}, which has not ended, waits for it or takes its result",
-        f"`tsched cancel {child}` ends that one",
+        f"task {task_id} cannot be deleted: {child}, which has not ended, waits for it or takes its result",
+        "cancel that one first",
     )

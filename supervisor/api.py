@@ -14,6 +14,7 @@ from ..proto.values import EndReason, TaskState
 from ..store import Store, model, tasks
 from ..store.db import Db
 from . import changes, drafts, durable, log, views
+from .behalf import SUBMIT, Behalf
 from .catalogue import Catalogue
 from .config import Config
 from .desk import Desk, Round, Turn
@@ -56,20 +57,21 @@ class Tasks(api_pb2_grpc.TasksServicer):
         catalogue: Catalogue,
     ) -> None:
         self._store = store
+        self._behalf = behalf = Behalf(store, clock, config.limits_queued_tasks)
         self._clock = clock
         self._config = config
         self._desk = desk
         self._pool = pool
         self._catalogue = catalogue
-        self._reach = Reach(store=store, clock=clock, pool=pool, desk=desk, news=news)
-        self._looking = Looking(store=store, clock=clock, pool=pool)
-        self._waiting = Waiting(store, news)
+        self._reach = Reach(store=behalf, clock=clock, pool=pool, desk=desk, news=news)
+        self._looking = Looking(store=behalf, clock=clock, pool=pool)
+        self._waiting = Waiting(behalf, news)
         self._taps = taps
         self._news = news
         self._answers = answers
-        self._feed = Feed(store)
-        self._follower = Follower(store, news)
-        self._logs = Logs(store, news, self._follower)
+        self._feed = Feed(behalf)
+        self._follower = Follower(behalf, news)
+        self._logs = Logs(behalf, news, self._follower)
         self.draining = False
 
     @answered
@@ -114,14 +116,14 @@ class Tasks(api_pb2_grpc.TasksServicer):
         children: list[model.Child] = []
         now_us = self._clock.now_us()
         command = partial(changes.modify, request=request, entry=entry, now_us=now_us, children=children)
-        return await self._change(request.id, command, children)
+        return await self._change("modify", request.id, command, children)
 
     @answered
     async def Delete(self, request: api_pb2.DeleteRequest, context: Context) -> api_pb2.DeleteResponse:  # noqa: N802
         """Remove a task that does not run."""
         command = partial(tasks.delete, id=request.id, now_us=self._clock.now_us())
         with self._answers.gone(request.id):
-            deleted = await self._reach.unstarted(request.id, command, lambda _: self._deleted(request.id))
+            deleted = await self._reach.unstarted("delete", request.id, command, lambda _: self._deleted(request.id))
         if deleted.attempt_ids:
             await drop_output(self._store, deleted.attempt_ids)
         self._news.ring(request.id)
@@ -143,19 +145,22 @@ class Tasks(api_pb2_grpc.TasksServicer):
         """Make a task anew that has ended."""
         self._check_taking()
         command = partial(changes.retry, id=request.id, key=request.key or None, now_us=self._clock.now_us())
-        stored = await durable.stored(self._store.write(command), lambda _: self._desk.review())
+        write = self._behalf.write(command, "retry", lambda made: "" if made.existed else f"{request.id} as {made.id}")
+        stored = await durable.stored(write, lambda _: self._desk.review())
         self._desk.review()
         return api_pb2.SubmitResponse(tasks=[views.submitted(stored)])
 
     @answered
     async def Hold(self, request: api_pb2.HoldRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """Keep a task from starting."""
-        return await self._change(request.id, partial(tasks.hold, id=request.id, now_us=self._clock.now_us()))
+        command = partial(tasks.hold, id=request.id, now_us=self._clock.now_us())
+        return await self._change("hold", request.id, command)
 
     @answered
     async def Release(self, request: api_pb2.ReleaseRequest, context: Context) -> api_pb2.Task:  # noqa: N802
         """Let a held task go its way."""
-        return await self._change(request.id, partial(tasks.release, id=request.id, now_us=self._clock.now_us()))
+        command = partial(tasks.release, id=request.id, now_us=self._clock.now_us())
+        return await self._change("release", request.id, command)
 
     @answered
     async def Pause(self, request: api_pb2.PauseRequest, context: Context) -> api_pb2.Task:  # noqa: N802
@@ -239,7 +244,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
             self._desk.review()
 
         if turn is None:
-            stored = await durable.stored(self._store.write(submit), left)
+            stored = await durable.stored(self._behalf.write(submit, SUBMIT, _fresh), left)
             _log_submitted(stored)
             return stored
 
@@ -247,7 +252,8 @@ class Tasks(api_pb2_grpc.TasksServicer):
             _log_submitted(done[0] if done else [])
             self._desk.settle(turn, done and done[1])
 
-        return (await durable.stored(self._store.write(lambda db: (submit(db), turn.claim(db))), left, settle))[0]
+        write = self._behalf.write(lambda db: (submit(db), turn.claim(db)), SUBMIT, lambda done: _fresh(done[0]))
+        return (await durable.stored(write, left, settle))[0]
 
     async def _drafts(self, request: api_pb2.SubmitRequest) -> list[model.Draft]:
         """What to store of each; others have their turn meanwhile."""
@@ -274,11 +280,11 @@ class Tasks(api_pb2_grpc.TasksServicer):
             raise Refusal(RefusalReason.DRAINING, "the service is stopping and takes no new tasks", "try again later")
 
     async def _change(
-        self, task_id: str, command: Callable[[Db], model.TaskRow], children: Sequence[model.Child] = ()
+        self, what: str, task_id: str, command: Callable[[Db], model.TaskRow], children: Sequence[model.Child] = ()
     ) -> api_pb2.Task:
         """Change a task that has not started, and have it seen to; and those whose state changed with it."""
         changed = partial(self._changed, children=children)
-        changed(await self._reach.unstarted(task_id, command, changed))
+        changed(await self._reach.unstarted(what, task_id, command, changed))
         return await self._looking.shown(task_id)
 
     def _deleted(self, task_id: str) -> None:
@@ -308,6 +314,12 @@ class Tasks(api_pb2_grpc.TasksServicer):
         for member in self._pool.members.values():
             if member.session is not None:
                 member.session.tap(task_id, on=on)
+
+
+def _fresh(stored: Sequence[model.Submitted]) -> str:
+    """What is noted of a submission: the first of its tasks that was not there before, and how many there are."""
+    fresh = [task.id for task in stored if not task.existed]
+    return f"{fresh[0]} and {len(fresh) - 1} more" if len(fresh) > 1 else "".join(fresh)
 
 
 def _log_submitted(stored: Sequence[model.Submitted]) -> None:

@@ -81,6 +81,12 @@ def own(where: str = "unix") -> Caller:
     return Caller(name=f"uid:{uid}", role=Role.ADMIN, where=where, uid=uid, is_own=True)
 
 
+def sees(name: str) -> bool:
+    """Whether what belongs to the caller of this name is there at all for whoever calls now."""
+    caller = CURRENT.get()
+    return caller is None or caller.is_free or caller.name == name
+
+
 def shown(owner: str) -> str:
     """The name of an owner in the store."""
     return owner or f"uid:{os.geteuid()}"

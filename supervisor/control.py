@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from .. import __version__
 from ..proto import api_pb2, api_pb2_grpc
 from ..proto.clock import SECOND_US
-from ..store import executors, model, tasks
+from ..store import audit, executors, model, tasks
 from ..store.check import check
 from ..store.db import Db
 from . import listen
+from .behalf import Behalf
 from .config import Config
 from .functions import findings as source_findings
 from .key_desk import KeyDesk
@@ -23,6 +26,8 @@ from .refusals import answered, streamed
 
 Context = Any
 Shutdown = Callable[[float], None]
+AUDIT_PAGE = 100
+AUDIT_LIMIT = 10_000
 Reload = Callable[[], Awaitable[None]]
 
 
@@ -42,6 +47,7 @@ class Control(api_pb2_grpc.ControlServicer):
         self._shutdown = shutdown
         self._reload = reload
         self._addr = addr
+        self._behalf = Behalf(world.store, world.clock)
         self._started_at_us = world.clock.now_us()
 
     @answered
@@ -76,6 +82,20 @@ class Control(api_pb2_grpc.ControlServicer):
         checked += ["marks", "functions", "listeners", "encryption"]
         return api_pb2.DoctorResponse(findings=[_finding(each) for each in findings], checked=checked)
 
+    @answered
+    async def Audit(self, request: api_pb2.AuditRequest, context: Context) -> api_pb2.AuditResponse:  # noqa: N802
+        """Tell who changed what."""
+        query = partial(
+            audit.page,
+            limit=min(request.limit or AUDIT_PAGE, AUDIT_LIMIT),
+            before=request.before or None,
+            since_us=request.since_us if request.HasField("since_us") else None,
+            who=request.who or None,
+            what=request.what or None,
+        )
+        rows = await asyncio.wrap_future(self._store.read(query))
+        return api_pb2.AuditResponse(entries=[_entry(row) for row in rows])
+
     def _tcp_findings(self) -> list[model.Finding]:
         tcp = self._world.tcp
         return list(listen.findings(tcp, self._world.clock.now_us())) if tcp else []
@@ -84,6 +104,7 @@ class Control(api_pb2_grpc.ControlServicer):
     async def Shutdown(self, request: api_pb2.ShutdownRequest, context: Context) -> api_pb2.ShutdownResponse:  # noqa: N802
         """Begin to stop."""
         asked = request.drain_us / SECOND_US if request.HasField("drain_us") else self._config.service_stop_timeout_s
+        await self._behalf.note("shutdown", "service")
         asyncio.get_running_loop().call_soon(self._shutdown, max(0.0, asked))
         return api_pb2.ShutdownResponse()
 
@@ -91,6 +112,7 @@ class Control(api_pb2_grpc.ControlServicer):
     async def Reload(self, request: api_pb2.ReloadRequest, context: Context) -> api_pb2.ReloadResponse:  # noqa: N802
         """Begin anew, if what is on disk would start."""
         await self._reload()
+        await self._behalf.note("reload", "service")
         return api_pb2.ReloadResponse()
 
     @answered
@@ -103,7 +125,11 @@ class Control(api_pb2_grpc.ControlServicer):
         self, request: api_pb2.RotateKeyRequest, context: Context
     ) -> AsyncGenerator[api_pb2.KeyProgress, None]:
         """Change the key."""
+        noted = False
         async for progress in self._keys.rotate():
+            if not noted:
+                await self._behalf.note("rotate_key", "service")
+                noted = True
             yield progress
 
 
@@ -138,6 +164,10 @@ def _executor(member: Member, config: Config) -> api_pb2.ExecutorStatus:
         running=len(session.tasks) if session else 0,
         version=member.row.version.partition("+")[0],
     )
+
+
+def _entry(row: model.AuditRow) -> api_pb2.AuditEntry:
+    return api_pb2.AuditEntry(**asdict(row))
 
 
 def _finding(found: Any) -> api_pb2.Finding:

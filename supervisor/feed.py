@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 from ..proto import api_pb2
 from ..proto.errors import Refusal, RefusalReason
-from ..store import Store, events, model
+from ..store import events, model
 from ..store.db import Db
+from .behalf import Behalf
 
 PAGE = 500
 
@@ -17,7 +18,7 @@ PAGE = 500
 class Feed:
     """Answers EventsRequest."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Behalf) -> None:
         self._store = store
 
     async def answer(self, request: api_pb2.EventsRequest) -> AsyncIterator[api_pb2.EventBatch]:
@@ -47,13 +48,14 @@ class Feed:
         return request.after
 
     async def _page(self, after: int, ids: list[str]) -> tuple[list[model.EventRow], int]:
-        """The next events, and how far they reach: to the last of a full page, else to the newest there is."""
+        """The next events, and how far they reach: to the last of a full page, else to the last that was looked at."""
 
         def look(db: Db) -> tuple[list[model.EventRow], int]:
             bounds = events.bounds(db)
             _check(after, bounds)
             rows = events.page(db, after=after, limit=PAGE, ids=ids)
-            return rows, rows[-1].cursor if len(rows) == PAGE else bounds.newest
+            looked_at = bounds.newest if db.only is None else min(bounds.newest, after + events.WALK)
+            return rows, rows[-1].cursor if len(rows) == PAGE else looked_at
 
         return await asyncio.wrap_future(self._store.read(look))
 

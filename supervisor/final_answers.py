@@ -21,10 +21,12 @@ ENTRY_LIMIT = 1 << 20
 
 
 class FinalAnswer(NamedTuple):
-    """How a task ended, and its result or why there is none, as text."""
+    """How a task ended, its result or why there is none, as text, and whose it is."""
 
     state: TaskState
     text: str
+    owner: str
+    """By name; see callers.sees."""
 
 
 class FinalAnswers:

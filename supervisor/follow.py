@@ -13,8 +13,9 @@ from functools import partial
 
 from ..proto import api_pb2, link_pb2
 from ..proto.values import AttemptState, Stream, TaskState
-from ..store import Store, model, tasks
+from ..store import model, tasks
 from ..store.data_keys import Opener
+from .behalf import Behalf
 from .news import Bell, News
 from .output_keys import OutputKeys
 from .shelf import Rows, Shelf, opened
@@ -88,11 +89,11 @@ class Seen:
 class Follower:
     """Follows a task over its attempts to its end."""
 
-    def __init__(self, store: Store, news: News) -> None:
+    def __init__(self, store: Behalf, news: News) -> None:
         self._store = store
-        self._keys = OutputKeys(store)
+        self._keys = OutputKeys(store.whole)
         self._news = news
-        self._shelf = Shelf(store, self._keys)
+        self._shelf = Shelf(store.whole, self._keys)
 
     def reader(self, attempt_id: int, *, number: int = 0, lenient: bool = False) -> Reader:
         """One more who reads an attempt's output; see Reader."""

@@ -7,6 +7,7 @@ from typing import Any
 from ..proto import api_pb2, api_pb2_grpc
 from ..proto.errors import Refusal, RefusalReason
 from ..store import model
+from .behalf import Behalf
 from .catalogue import Catalogue
 from .entries import Entry
 from .held import FAILED, Held
@@ -21,8 +22,9 @@ SHOWN_AFTER_S = 10.0
 class Functions(api_pb2_grpc.FunctionsServicer):
     """Serves tsched.v1.Functions; api.proto says what each method promises."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, behalf: Behalf) -> None:
         self._catalogue = catalogue
+        self._behalf = behalf
 
     @answered
     async def List(self, request: api_pb2.FunctionsRequest, context: Context) -> api_pb2.FunctionsResponse:  # noqa: N802
@@ -40,18 +42,21 @@ class Functions(api_pb2_grpc.FunctionsServicer):
     async def Load(self, request: api_pb2.PluginRequest, context: Context) -> api_pb2.PluginsResponse:  # noqa: N802
         """Load a plugin."""
         await self._catalogue.load(_named(request))
+        await self._behalf.note("load", request.name)
         return self._plugins()
 
     @answered
     async def Unload(self, request: api_pb2.PluginRequest, context: Context) -> api_pb2.PluginsResponse:  # noqa: N802
         """Unload a plugin."""
         await self._catalogue.unload(_named(request))
+        await self._behalf.note("unload", request.name)
         return self._plugins()
 
     @answered
     async def Reload(self, request: api_pb2.PluginRequest, context: Context) -> api_pb2.PluginsResponse:  # noqa: N802
         """Read one source anew, or all."""
         await (self._catalogue.reload(request.name) if request.name else self._catalogue.reload_all())
+        await self._behalf.note("reload_plugins", request.name or "all")
         return self._plugins()
 
     def _plugins(self) -> api_pb2.PluginsResponse:

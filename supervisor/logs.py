@@ -10,7 +10,8 @@ from functools import partial
 from ..proto import api_pb2
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import Stream
-from ..store import Store, output
+from ..store import output
+from .behalf import Behalf
 from .follow import Follower, Reader
 from .news import News
 
@@ -21,7 +22,7 @@ STREAMS = {"": None, Stream.OUT.word: Stream.OUT, Stream.ERR.word: Stream.ERR}
 class Logs:
     """Answers LogsRequest."""
 
-    def __init__(self, store: Store, news: News, follower: Follower) -> None:
+    def __init__(self, store: Behalf, news: News, follower: Follower) -> None:
         self._store = store
         self._news = news
         self._follower = follower

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -10,9 +12,10 @@ from ..proto import api_pb2
 from ..proto.clock import Clock
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import TaskState
-from ..store import Store, claims, graph, model, tasks
+from ..store import claims, graph, model, tasks
 from ..store.db import Db
-from . import pages, views
+from . import callers, pages, views
+from .behalf import Behalf
 from .pool import Pool
 from .why import Around, Seen, causes
 
@@ -37,7 +40,7 @@ class Whole(NamedTuple):
 class Looking:
     """Answers Get, List, Why and Graph."""
 
-    def __init__(self, *, store: Store, clock: Clock, pool: Pool) -> None:
+    def __init__(self, *, store: Behalf, clock: Clock, pool: Pool) -> None:
         self._store = store
         self._clock = clock
         self._pool = pool
@@ -71,7 +74,8 @@ class Looking:
     async def why(self, task_id: str, *, draining: bool) -> api_pb2.WhyResponse:
         """What a task waits for, or why it ended as it did. Raises Refusal NO_SUCH_TASK."""
         seen = await asyncio.wrap_future(self._store.read(partial(_seen, id=task_id)))
-        found = causes(seen, self._around(seen.row, draining=draining))
+        around = self._around(seen.row, draining=draining)
+        found = causes(seen, replace(around, busy=await self._theirs(around.busy)))
         return api_pb2.WhyResponse(task=views.outcome(seen.row), causes=found)
 
     async def graph(self, request: api_pb2.GraphRequest) -> api_pb2.GraphResponse:
@@ -84,6 +88,15 @@ class Looking:
 
     async def _whole(self, task_id: str, *, result: bool) -> Whole:
         return await asyncio.wrap_future(self._store.read(partial(_whole, id=task_id, result=result)))
+
+    async def _theirs(self, task_ids: Sequence[str]) -> list[str]:
+        """Those of the tasks that the caller may be told of; of others nothing but a name that is none."""
+        caller = callers.CURRENT.get()
+        if caller is None or caller.is_free:
+            return list(task_ids)
+        rows = await asyncio.wrap_future(self._store.read(partial(tasks.running_among, ids=task_ids)))
+        known = {row.id for row in rows}
+        return [each if each in known else "" for each in task_ids]
 
     def _around(self, row: model.TaskRow, *, draining: bool) -> Around:
         """The places that executors have for tasks of its kind, and which tasks are in them."""

@@ -28,7 +28,7 @@ from ..proto.taskscheduler_pb2 import (
     TaskResponse,
 )
 from ..proto.values import Condition, TaskState
-from . import foreign_ids
+from . import callers, foreign_ids
 from .final_answers import FinalAnswer, FinalAnswers
 from .refusals import answered
 
@@ -89,14 +89,14 @@ class Predecessor(taskscheduler_pb2_grpc.TaskSchedulerServicer):
 
     async def _answer(self, task_id: str, *, wait: bool) -> FinalAnswer | None:
         """How it ended; None when it has not."""
-        if (found := self._answers.find(task_id)) is not None:
+        if (found := self._answers.find(task_id)) is not None and callers.sees(found.owner):
             return found
         mark = self._answers.mark()
         task = await self._tasks.outcome(task_id, wait=wait)
         state = TaskState(task.state)
         if not state.final:
             return None
-        answer = FinalAnswer(state, await _text(task))
+        answer = FinalAnswer(state, await _text(task), task.owner)
         self._answers.keep(task_id, answer, mark)
         return answer
 

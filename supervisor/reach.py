@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -12,9 +13,10 @@ from ..proto import link_pb2
 from ..proto.clock import Clock
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import AttemptState, EndReason, TaskState
-from ..store import Store, model, tasks
+from ..store import model, tasks
 from ..store.db import Db
 from . import durable
+from .behalf import Behalf
 from .desk import Desk
 from .ends import announce_children
 from .news import News
@@ -31,31 +33,36 @@ T = TypeVar("T")
 class Reach:
     """The arm that goes through the store to the executors."""
 
-    def __init__(self, *, store: Store, clock: Clock, pool: Pool, desk: Desk, news: News) -> None:
+    def __init__(self, *, store: Behalf, clock: Clock, pool: Pool, desk: Desk, news: News) -> None:
         self._store = store
         self._clock = clock
         self._pool = pool
         self._desk = desk
         self._news = news
 
-    async def unstarted(self, task_id: str, command: Callable[[Db], T], left: Callable[[T], None]) -> T:
+    async def unstarted(self, what: str, task_id: str, command: Callable[[Db], T], left: Callable[[T], None]) -> T:
         """Do something to a task that must not have started, fetching it back from an executor that only holds it.
 
         `left` is told of what was done after the caller had left.
         """
+
+        def write() -> Future[T]:
+            return self._store.write(command, what, lambda _: task_id)
+
         for _ in range(RECALLS):
             try:
-                return await durable.stored(self._store.write(command), left)
+                return await durable.stored(write(), left)
             except Refusal as refusal:
                 if refusal.reason != RefusalReason.WRONG_STATE or not await self._recall(task_id):
                     raise
-        return await durable.stored(self._store.write(command), left)
+        return await durable.stored(write(), left)
 
     async def cancel(self, task_id: str, grace_us: int | None, reason: EndReason) -> model.Cancelled:
         """Cancel a task durably, then have its tree ended. Raises Refusal NO_SUCH_TASK, WRONG_STATE."""
         command = partial(tasks.cancel, id=task_id, now_us=self._clock.now_us(), grace_us=grace_us)
         stop = partial(self._stop, reason=reason)
-        cancelled = await durable.stored(self._store.write(command), stop)
+        write = self._store.write(command, "cancel", lambda _: task_id)
+        cancelled = await durable.stored(write, stop)
         stop(cancelled)
         return cancelled
 
@@ -83,6 +90,7 @@ class Reach:
                     does = await session.pause(attempt.attempt_id, on=on)
         if not does:
             raise await self._why_not(task_id, "pause" if on else "resume")
+        await self._store.note("pause" if on else "resume", task_id)
         self._news.ring(task_id)
 
     async def _why_not(self, task_id: str, verb: str) -> Refusal:

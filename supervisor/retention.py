@@ -8,7 +8,7 @@ from functools import partial
 
 from ..proto.clock import SECOND_US, Clock
 from ..proto.errors import Refusal
-from ..store import Store, StoreBusy, output, retention
+from ..store import Store, StoreBusy, audit, output, retention
 from ..store.db import Db
 from . import log
 from .config import Config
@@ -54,6 +54,10 @@ class Retention:
         while attempt_ids := await self._pruned(command):
             await drop_output(self._store, attempt_ids)
         forget = partial(retention.prune_events, before_us=before_us, keep=self._config.store_keep_events)
+        await self._all_of(forget)
+        await self._all_of(partial(audit.prune, keep=self._config.store_keep_audit))
+
+    async def _all_of(self, forget: Callable[[Db], int]) -> None:
         while await asyncio.wrap_future(self._store.write(forget)):
             pass
 

@@ -34,6 +34,9 @@ LEAST = {
     "/tsched.v1.Control/Doctor": Role.ADMIN,
     "/tsched.v1.Control/Shutdown": Role.ADMIN,
     "/tsched.v1.Control/Reload": Role.ADMIN,
+    "/tsched.v1.Control/Audit": Role.ADMIN,
+    "/tsched.v1.Control/KeyStatus": Role.ADMIN,
+    "/tsched.v1.Control/RotateKey": Role.ADMIN,
     "/taskscheduler.TaskScheduler/SubmitTask": Role.SUBMITTER,
     "/taskscheduler.TaskScheduler/GetResult": Role.VIEWER,
 }

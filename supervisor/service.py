@@ -19,8 +19,8 @@ from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import EndReason
 from ..store import StoreFault
-from . import folder, gate, log, reload
-from .callers import Caller
+from . import callers, folder, gate, log, reload
+from .behalf import Behalf
 from .control import Control
 from .door import Door
 from .functions import Functions
@@ -30,6 +30,7 @@ from .parts import World, assemble
 from .places import Place
 from .reload import Handover
 from .tcp import TcpDoor
+from .turned_away import TurnedAway
 
 # A tree that was killed is gone within this; an executor that is idle has left within this.
 SETTLE_S = 3.0
@@ -48,9 +49,11 @@ class Service:
         self._parts = assemble(world, self._failed)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # it is there; its types are not
         self._control = Control(world, self._parts, shutdown=self.down, reload=self.reload, addr=self._addr)
+        self._functions = Functions(self._parts.catalogue, Behalf(world.store, world.clock))
         self._services = self._public_services()
         places, background = world.places, self._parts.background
         self._load = Load(world.config.limits, world.clock)
+        self._turned_away = TurnedAway(world.store, world.clock)
         self._public = Door(places.public, partial(self._public_server, gate.own_socket()), background)
         self._private = Door(places.link, self._private_server, background)
         self._tcp = TcpDoor(world.tcp, self._tcp_server, background) if world.tcp else None
@@ -70,7 +73,7 @@ class Service:
         """What users are served, by name: how each is added to a server, and who serves it."""
         return {
             "tsched.v1.Tasks": (api_pb2_grpc.add_TasksServicer_to_server, self._parts.tasks),
-            "tsched.v1.Functions": (api_pb2_grpc.add_FunctionsServicer_to_server, Functions(self._parts.catalogue)),
+            "tsched.v1.Functions": (api_pb2_grpc.add_FunctionsServicer_to_server, self._functions),
             "tsched.v1.Control": (api_pb2_grpc.add_ControlServicer_to_server, self._control),
             "taskscheduler.TaskScheduler": (
                 taskscheduler_pb2_grpc.add_TaskSchedulerServicer_to_server,
@@ -87,7 +90,7 @@ class Service:
         return self._public_server(who, endpoint.tcp_server_options(age_s))
 
     def _public_server(self, who: gate.Who, options: endpoint.Options = endpoint.SERVER_OPTIONS) -> grpc.aio.Server:
-        guard = gate.Gate(who, self._load, self._refused)
+        guard = gate.Gate(who, self._load, self._turned_away)
         server = grpc.aio.server(options=options, interceptors=(guard,))
         for add, servicer in self._services.values():
             add(servicer, server)
@@ -99,9 +102,6 @@ class Service:
         server = grpc.aio.server(options=endpoint.SERVER_OPTIONS)
         link_pb2_grpc.add_LinkServicer_to_server(self._parts.link, server)
         return server
-
-    def _refused(self, caller: Caller | None, method: str, refusal: Refusal) -> None:
-        log.get(who=caller.name if caller else "", method=method).warning("refused", reason=refusal.reason)
 
     def _hear_fault(self, fault: StoreFault) -> None:
         """Carry the news from the writer's thread to the loop."""
@@ -216,6 +216,7 @@ class Service:
             self._stopping = self._parts.background.spawn(self._wind_down())
 
     async def _wind_down(self) -> None:
+        callers.CURRENT.set(None)  # whoever asked for it, it is the service that ends what still runs
         parts = self._parts
         parts.tasks.draining = True
         await self._health.enter_graceful_shutdown()

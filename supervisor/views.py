@@ -8,6 +8,7 @@ from typing import Any
 from ..proto import api_pb2, link_pb2
 from ..proto.clock import SECOND_US
 from ..store import model
+from . import callers
 
 LABEL_LIMIT = 40
 
@@ -21,6 +22,7 @@ def outcome(row: model.TaskRow) -> api_pb2.Task:
         attempt=row.attempt,
         reason=row.reason or "",
         message=row.message or "",
+        owner=callers.shown(row.owner),
     )
     set_known(
         shown,

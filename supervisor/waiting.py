@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from ..proto import api_pb2
-from ..store import Store, model, tasks
+from ..store import model, tasks
 from . import pages, views
+from .behalf import Behalf
 from .news import Bell, News
 
 TASKS_AT_ONCE = 100
@@ -21,7 +22,7 @@ RESULT_BYTES = 4 * 1024 * 1024
 class Waiting:
     """Answers WaitRequest."""
 
-    def __init__(self, store: Store, news: News) -> None:
+    def __init__(self, store: Behalf, news: News) -> None:
         self._store = store
         self._news = news
 

@@ -33,6 +33,7 @@ class Around:
     attached: bool
     places: int
     busy: Sequence[str]
+    """Empty names: tasks of others, of which nothing is told."""
 
 
 def causes(seen: Seen, around: Around) -> list[Cause]:
@@ -85,7 +86,7 @@ def _place(seen: Seen, around: Around) -> Cause:
     if len(around.busy) < around.places:
         return Cause(kind="slot", message=f"{_ahead(seen)}, then it is given to an executor")
     message = f"all {around.places} {what} are busy with {_named(around.busy)}; {_ahead(seen)}"
-    return Cause(kind="slot", message=message, task=around.busy[0] if around.busy else "")
+    return Cause(kind="slot", message=message, task=next(filter(None, around.busy), ""))
 
 
 def _ahead(seen: Seen) -> str:
@@ -96,9 +97,11 @@ def _ahead(seen: Seen) -> str:
 
 
 def _named(task_ids: Sequence[str]) -> str:
-    shown = ", ".join(task_ids[:SHOWN])
-    more = len(task_ids) - SHOWN
-    return f"task{'s'[: len(task_ids) != 1]} {shown}{f' and {more} more' if more > 0 else ''}"
+    known = [task_id for task_id in task_ids if task_id][:SHOWN]
+    more = len(task_ids) - len(known)
+    if not known:
+        return "tasks of others"
+    return f"task{'s'[: len(task_ids) != 1]} {', '.join(known)}{f' and {more} more' if more > 0 else ''}"
 
 
 def _running(seen: Seen, around: Around) -> Iterator[Cause]:

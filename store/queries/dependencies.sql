@@ -102,7 +102,7 @@ WHERE seq = :seq AND state = 'blocked'
 UPDATE tasks SET waits_for = :waits_for WHERE seq = :seq AND state = 'held'
 
 -- child_in_need: a task that has not ended and waits for, or takes the result of, a given one
-SELECT c.id FROM dependencies AS d CROSS JOIN tasks AS c ON c.seq = d.task
+SELECT c.id, c.owner FROM dependencies AS d CROSS JOIN tasks AS c ON c.seq = d.task
 WHERE d.parent = :seq AND c.finished_at_us IS NULL LIMIT 1
 
 -- edges_below: who waits for a task, and who for those

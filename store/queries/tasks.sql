@@ -7,10 +7,10 @@ SELECT value FROM counters WHERE name = 'id'
 UPDATE counters SET value = :value WHERE name = 'id'
 
 -- records_by_key: what is there under submission keys
-SELECT seq, id, key, content, state, due_at_us FROM tasks WHERE key IN (SELECT value FROM json_each(:keys))
+SELECT seq, id, key, content, state, due_at_us, owner FROM tasks WHERE key IN (SELECT value FROM json_each(:keys))
 
 -- records_by_id: what is there under ids
-SELECT seq, id, key, content, state, due_at_us FROM tasks WHERE id IN (SELECT value FROM json_each(:ids))
+SELECT seq, id, key, content, state, due_at_us, owner FROM tasks WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- insert_task: a new task
 -- from: new
@@ -18,11 +18,11 @@ SELECT seq, id, key, content, state, due_at_us FROM tasks WHERE id IN (SELECT va
 INSERT INTO tasks (
     seq, id, key, content, name, kind, queue, priority, state, created_at_us, changed_at_us, due_at_us, max_attempts,
     timeout_us, grace_us, on_lost, profile, output_cap_bytes, retry_of, shared, retry_delay_us, waits_for, finished_at_us,
-    reason, message
+    reason, message, owner
 ) VALUES (
     :seq, :id, :key, :content, :name, :kind, :queue, :priority, :state, :created_at_us, :created_at_us, :due_at_us,
     :max_attempts, :timeout_us, :grace_us, :on_lost, :profile, :output_cap_bytes, :retry_of, :shared, :retry_delay_us,
-    :waits_for, :finished_at_us, :reason, :message
+    :waits_for, :finished_at_us, :reason, :message, :owner
 )
 
 -- insert_payload: what a new task is to run
@@ -33,7 +33,7 @@ SELECT
     t.seq, t.id, t.name, t.kind, t.queue, t.priority, t.state, t.created_at_us, t.due_at_us, t.finished_at_us,
     t.attempt, t.attempt_id, t.max_attempts, t.timeout_us, t.grace_us, t.on_lost, t.profile, t.output_cap_bytes,
     t.cancel_requested_at_us, t.reason, t.message, t.schedule, t.scheduled_for_us, t.retry_of,
-    t.shared, t.retry_delay_us, t.waits_for,
+    t.shared, t.retry_delay_us, t.waits_for, t.owner,
     a.id AS newest_id, a.started_at_us, a.paused_at_us, a.exit_code, a.signal, a.started_at_us - a.due_at_us AS lateness_us,
     a.reason AS attempt_reason, a.message AS attempt_message, p.at_us, p.done, p.total, p.text
 FROM tasks AS t LEFT JOIN attempts AS a ON a.task = t.seq AND a.number = t.attempt
@@ -43,11 +43,12 @@ WHERE t.seq IN (SELECT value FROM json_each(:seqs))
 -- payloads_of: what tasks are to run, sealed
 SELECT task, revision, sealed FROM payloads WHERE task IN (SELECT value FROM json_each(:seqs))
 
--- seq_of: the task with an id
-SELECT seq, state FROM tasks WHERE id = :id
+-- seq_of: the task with an id, of whoever may be told of it
+SELECT seq, state FROM tasks WHERE id = :id AND (:owner IS NULL OR owner = :owner)
 
--- states_of: where tasks are, and how far
-SELECT seq, id, state FROM tasks WHERE id IN (SELECT value FROM json_each(:ids))
+-- states_of: where tasks are, and how far, of whoever may be told of them
+SELECT seq, id, state FROM tasks
+WHERE id IN (SELECT value FROM json_each(:ids)) AND (:owner IS NULL OR owner = :owner)
 
 -- attempts_of_task: every try of a task, the oldest first
 SELECT id, number, state, executor, claimed_at_us, started_at_us, finished_at_us, pid, exit_code, signal, reason,
@@ -73,6 +74,16 @@ WHERE state = :state AND seq < :before AND created_at_us >= :since_us ORDER BY s
 SELECT seq FROM tasks INDEXED BY tasks_by_state
 WHERE state = :state AND +queue = :queue AND seq < :before AND created_at_us >= :since_us
 ORDER BY seq DESC LIMIT :limit
+
+-- page_of_owner: the newest tasks of an owner before a key; others of theirs are walked past
+SELECT seq FROM tasks INDEXED BY tasks_by_owner
+WHERE owner = :owner AND owner <> '' AND seq < :before AND created_at_us >= :since_us
+    AND (:queue IS NULL OR +queue = :queue)
+    AND (:states IS NULL OR +state IN (SELECT value FROM json_each(:states)))
+ORDER BY seq DESC LIMIT :limit
+
+-- waiting_of: how many tasks of an owner have neither started nor ended
+SELECT tasks FROM waiting_counts WHERE owner = :owner
 
 -- counts: how many tasks are in each state
 SELECT state, tasks FROM task_counts

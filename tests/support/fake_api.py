@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 METHODS = (
     *("Submit", "Run", "Get", "Modify", "Delete", "Cancel", "Wait", "Logs", "Doctor", "Shutdown"),
     *("Retry", "Hold", "Release", "Pause", "Resume", "Events", "Why", "Graph"),
-    *("Plugins", "Load", "Unload"),
+    *("Plugins", "Load", "Unload", "Audit"),
 )
 SHARED = {"List": api_pb2.FunctionsRequest, "Reload": api_pb2.PluginRequest}
 """Names that two services have; what belongs to Functions is `on["Functions.List"]`, told by its request."""

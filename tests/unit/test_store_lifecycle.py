@@ -40,6 +40,7 @@ VALUES: dict[str, Any] = {
     "attempt_id": 1,
     "executor": "e",
     "queue": "q",
+    "owner": "",
     "limit": 9,
     "first": 1,
     "now_us": 50,

@@ -7,7 +7,7 @@ from tsched.supervisor.final_answers import ENTRY_LIMIT, FinalAnswer, FinalAnswe
 
 
 def answer(text="1"):
-    return FinalAnswer(TaskState.SUCCEEDED, text)
+    return FinalAnswer(TaskState.SUCCEEDED, text, "uid:0")
 
 
 def kept(answers, *ids, text="1"):

@@ -41,6 +41,7 @@ ROW = model.TaskRow(
     shared=False,
     retry_delay_us=1,
     waits_for=0,
+    owner="",
     progress=None,
     payload=None,
 )
