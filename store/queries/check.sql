@@ -170,3 +170,17 @@ WITH RECURSIVE owner (attempt_id) AS (
     FROM owner WHERE owner.attempt_id IS NOT NULL LIMIT :limit
 )
 SELECT attempt_id FROM owner WHERE attempt_id IS NOT NULL
+
+-- check_waiting: what is counted of an owner's tasks that wait is what there is
+SELECT 'count of ' || owner AS object, 'is ' || max(counted) || ', there are ' || max(waiting) || ' tasks that wait' AS message
+FROM (
+    SELECT owner, tasks AS counted, 0 AS waiting FROM waiting_counts
+    UNION ALL
+    SELECT owner, 0, count(*) FROM tasks INDEXED BY tasks_by_owner
+    WHERE owner <> '' AND finished_at_us IS NULL AND state <> 'running' GROUP BY owner
+)
+GROUP BY owner HAVING max(counted) <> max(waiting)
+
+-- check_audit: no entry of the audit is missing
+SELECT 'audit' AS object, 'has ' || count(*) || ' entries from ' || min(id) || ' to ' || max(id) AS message
+FROM audit HAVING count(*) <> max(id) - min(id) + 1

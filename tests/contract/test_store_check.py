@@ -11,7 +11,7 @@ import pytest
 
 from support.keep import Keep, after, chunk, kept
 from tsched.proto.errors import Refusal, RefusalReason
-from tsched.store import StoreFault, executors, model, output, tasks
+from tsched.store import StoreFault, audit, executors, model, output, tasks
 from tsched.store.check import INVARIANTS, check
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ DAMAGE = {
     "check_blocked": ("task 4", "UPDATE dependencies SET parent = 1 WHERE task = 4"),
     "check_vain": ("task 4", "UPDATE dependencies SET met = 0 WHERE task = 4"),
     "check_met": ("task 5", "UPDATE dependencies SET met = 0 WHERE task = 5"),
+    "check_waiting": ("count of uid:1", "UPDATE waiting_counts SET tasks = 9"),
+    "check_audit": ("audit", "DROP TRIGGER audit_goes_in_order; DELETE FROM audit WHERE id = 2"),
     "check_results": ("task 1", "UPDATE tasks SET kind = 'command' WHERE seq = 1"),
     "check_early": ("task 3", "UPDATE tasks SET due_at_us = due_at_us + 9000000 WHERE seq = 3"),
 }
@@ -74,7 +76,10 @@ OUTPUT_DAMAGE = {
 
 @pytest.fixture
 def keep(tmp_path: Path) -> Iterator[Keep]:
-    """Task 1 succeeded with output and a result, 2 runs, 3 is ready, 4 waits for 2, 5 waited for 1 and was cancelled."""
+    """Task 1 succeeded with output and a result, 2 runs, 3 is ready, 4 waits for 2, 5 waited for 1 and was cancelled.
+
+    6 is somebody else's, and held; three entries are in the audit.
+    """
     keep = Keep(tmp_path)
     executor = keep.executor()
     claimed = keep.running(executor, kind="function")
@@ -84,6 +89,9 @@ def keep(tmp_path: Path) -> Iterator[Keep]:
     keep.task()
     keep.task(dependencies=after("2"))
     keep.do(tasks.cancel, id=keep.task(dependencies=after("1")), now_us=keep.clock.us)
+    keep.do(tasks.submit, drafts=[keep.draft(hold=True)], now_us=keep.clock.us, owner="uid:1")
+    for _ in range(3):
+        keep.do(audit.record, what="submit", object="6", at_us=keep.clock.us)
     yield keep
     keep.store.close()
 

@@ -74,13 +74,13 @@ def test_of_anothers_task_everybody_is_told_what_is_told_of_none(make_service, g
         assert len(refusals) == len(answers(b, "done", own)) - 1
         assert told(b.predecessor.GetResult, ResultRequest(task_id="done")).status == "NOT_FOUND"
         assert told(a.tasks.Get, api.GetRequest(id="waits")).state == "held"
-        assert (a.list(), b.list(), ops.list()) == (
+        assert (a.page(), b.page(), ops.page()) == (
             ["done", "runs", "waits"],
             ["own"],
             ["done", "runs", "waits", "own"],
         )
-        assert a.list(states=["running", "held"], page_size=1) == ["runs"]
-        assert b.list(queue="default", states=["running"]) == []
+        assert a.page(states=["running", "held"], page_size=1) == ["runs"]
+        assert b.page(queue="default", states=["running"]) == []
         assert {event.task for event in b.events()} == {"own"}
         assert {event.task for event in ops.events()} == {"waits", "runs", "done", "own"}
         busy = told(b.tasks.Why, api.WhyRequest(id=own)).causes
@@ -112,7 +112,7 @@ def test_an_admin_who_repeats_anothers_task_leaves_it_its_owner(make_service, gu
         assert a.wait(first) == ["succeeded"]
         again = service.cli("retry", first).word
         assert a.wait(again) == ["succeeded"]
-        assert again in a.list()
+        assert again in a.page()
     assert service.task(again)["owner"] == "tsched://client/a"
 
 

@@ -50,7 +50,7 @@ class Caller:
         batches = told(self.tasks.Wait, api.WaitRequest(ids=ids))
         return [task.state for batch in batches for task in batch.tasks]
 
-    def list(self, **fields: Any) -> list[str]:
+    def page(self, **fields: Any) -> list[str]:
         """The ids of a page."""
         return [task.id for task in told(self.tasks.List, api.ListRequest(**fields)).tasks]
 
@@ -66,11 +66,15 @@ def told(method: Any, request: Any) -> Any:
         answer = method(request, timeout=ANSWER_S)
         return answer if hasattr(answer, "DESCRIPTOR") else list(answer)
     except grpc.RpcError as error:
-        info = ErrorInfo()
-        for key, value in error.trailing_metadata() or ():
-            if key == "grpc-status-details-bin":
-                Status.FromString(value).details[0].Unpack(info)
-        return Refused(error.code().name, info.reason, error.details(), info.metadata["hint"])
+        return _refused(error)
+
+
+def _refused(error: Any) -> Refused:
+    info = ErrorInfo()
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            Status.FromString(value).details[0].Unpack(info)
+    return Refused(error.code().name, info.reason, error.details(), info.metadata["hint"])
 
 
 @contextmanager
