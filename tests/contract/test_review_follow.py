@@ -11,6 +11,7 @@ from tsched.proto import api_pb2
 from tsched.proto.clock import SystemClock
 from tsched.store import Store, claims, executors, model, output, tasks
 from tsched.store.cipher import PlainCipher
+from tsched.supervisor.behalf import Behalf
 from tsched.supervisor.follow import Follower
 from tsched.supervisor.logs import _cut_lines
 from tsched.supervisor.news import News
@@ -42,7 +43,7 @@ def test_output_is_live_also_after_the_claim_that_was_looked_at_was_handed_back(
 
     async def story():
         news = News()
-        follower = Follower(store, news)
+        follower = Follower(Behalf(store, SystemClock()), news)
         first = _claim(store)
         with news.about("t") as bell:
             pieces = follower.follow("t", bell)

@@ -45,7 +45,9 @@ def earlier_version(folder: Path, version: int) -> None:
     old = Schema(TSCHED.file_name, TSCHED.application_id, migrations)
     with closing(opening.open_writer(folder / TSCHED.file_name, old)) as connection:
         connection.execute(
-            "INSERT INTO executors VALUES (?, x'00', 1, 1, 'boot', '0', 1, 'present', NULL)", (EXECUTOR,)
+            "INSERT INTO executors (id, secret_hash, pid, start_ticks, boot_id, version, started_at_us, state)"
+            " VALUES (?, x'00', 1, 1, 'boot', '0', 1, 'present')",
+            (EXECUTOR,),
         )
         connection.execute("UPDATE counters SET value = ?", (len(TASKS),))
         for seq, row in enumerate(TASKS, 1):

@@ -12,6 +12,7 @@ from tsched.proto import link_pb2
 from tsched.proto.clock import SystemClock
 from tsched.store import Store, model, output
 from tsched.store.cipher import PlainCipher
+from tsched.supervisor.behalf import Behalf
 from tsched.supervisor.follow import Follower, Reader
 from tsched.supervisor.news import Bell, News
 from tsched.supervisor.output_keys import OutputKeys
@@ -78,7 +79,7 @@ attempt_ids = itertools.count(1)
 def test_every_byte_comes_once_and_in_order(store, pauses):
     async def read(attempt_id):
         tap = Tap(Bell())
-        follower = Follower(store, News())
+        follower = Follower(Behalf(store, SystemClock()), News())
         reader = Interrupted(Shelf(store, OutputKeys(store)), OutputKeys(store), attempt_id)
         reader.script = Script(store, tap, attempt_id, pauses)
         got = []
