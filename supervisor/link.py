@@ -187,14 +187,16 @@ class Link(link_pb2_grpc.LinkServicer):
 
     async def _keep_output(self, session: Session, told: link_pb2.FromExecutor) -> None:
         """Keep what is to be kept, pass on what passes; a tail that follows on passing chunks is kept after them."""
-        passing = [chunk for chunk in told.chunks if chunk.passing]
+        chunks = [chunk for chunk in told.chunks if chunk.attempt_id in session.tasks]
+        self._pass_over(session, [chunk for chunk in told.chunks if chunk.attempt_id not in session.tasks])
+        passing = [chunk for chunk in chunks if chunk.passing]
         passed = {chunk.attempt_id: chunk.number for chunk in passing}
-        kept = [chunk for chunk in told.chunks if not chunk.passing]
+        kept = [chunk for chunk in chunks if not chunk.passing]
         await self._append(session, [each for each in kept if each.number <= passed.get(each.attempt_id, each.number)])
         for chunk in passing:
             self._pass_on(session, chunk)
         await self._append(session, [each for each in kept if each.number > passed.get(each.attempt_id, each.number)])
-        for task_id in {session.tasks.get(chunk.attempt_id, "") for chunk in told.chunks}:
+        for task_id in {session.tasks.get(chunk.attempt_id, "") for chunk in chunks}:
             self._news.ring(task_id)
 
     async def _append(self, session: Session, chunks: list[link_pb2.Chunk]) -> None:
@@ -202,8 +204,13 @@ class Link(link_pb2_grpc.LinkServicer):
             return
         rows = await self._output_keys.kept(session.executor, [reports.chunk_row(chunk) for chunk in chunks])
         await durable.insist(lambda: self._store.write_output(partial(output.append, chunks=rows)))
-        newest = {chunk.attempt_id: chunk.number for chunk in chunks}
-        session.tell(chunk_acks=[link_pb2.ChunkAck(attempt_id=key, number=n) for key, n in newest.items()])
+        session.tell(chunk_acks=_acks(chunks))
+
+    def _pass_over(self, session: Session, chunks: list[link_pb2.Chunk]) -> None:
+        """Output of attempts that this executor does not have: over, or another's. It need not be said again."""
+        if chunks:
+            log.get(executor=session.executor).warning("output_passed_over", chunks=len(chunks))
+            session.tell(chunk_acks=_acks(chunks))
 
     def _pass_on(self, session: Session, chunk: link_pb2.Chunk) -> None:
         def acknowledge() -> None:
@@ -268,6 +275,11 @@ def _returned(db: Db, attempt_ids: list[int], executor: str) -> Returned:
     if not attempt_ids:
         return [], children
     return claims.returned(db, attempt_ids=attempt_ids, executor=executor, children=children), children
+
+
+def _acks(chunks: list[link_pb2.Chunk]) -> list[link_pb2.ChunkAck]:
+    newest = {chunk.attempt_id: chunk.number for chunk in chunks}
+    return [link_pb2.ChunkAck(attempt_id=attempt_id, number=number) for attempt_id, number in newest.items()]
 
 
 async def _shielded(work: asyncio.Task[None]) -> None:
