@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,10 @@ from ..proto.errors import Refusal, RefusalReason
 
 BUCKETS_LIMIT = 10_000
 """So many callers are remembered; full buckets are forgotten first."""
+SOCKET_SHARE, TCP_SHARE = 2, 4
+"""One in so many descriptors may be a connection of either kind; the rest is for the service's own work."""
+HANDSHAKE_MS = 20_000
+"""Whoever has not said by then that they speak gRPC is sent away; gRPC itself would wait for two minutes."""
 HINT = "[limits] in config.toml says how much one caller may"
 
 
@@ -31,6 +36,15 @@ class Bucket:
 
     left: float
     at_us: int
+
+
+def connections(share: int) -> list[tuple[str, int]]:
+    """The options of a server that lets in no more than its share: without descriptors nothing works."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return [
+        ("grpc.max_allowed_incoming_connections", max(1, min(descriptors, 1 << 20) // share)),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+    ]
 
 
 class Load:

@@ -19,12 +19,11 @@ from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import EndReason
 from ..store import StoreFault
-from . import callers, folder, gate, log, reload
+from . import callers, folder, gate, limits, log, reload
 from .behalf import Behalf
 from .control import Control
 from .door import Door
 from .functions import Functions
-from .limits import Load
 from .notify import Watchdog
 from .parts import World, assemble
 from .places import Place
@@ -52,9 +51,10 @@ class Service:
         self._functions = Functions(self._parts.catalogue, Behalf(world.store, world.clock))
         self._services = self._public_services()
         places, background = world.places, self._parts.background
-        self._load = Load(world.config.limits, world.clock)
+        self._load = limits.Load(world.config.limits, world.clock)
         self._turned_away = TurnedAway(world.store, world.clock)
-        self._public = Door(places.public, partial(self._public_server, gate.own_socket()), background)
+        at_socket = partial(self._public_server, gate.own_socket(), limits.SOCKET_SHARE)
+        self._public = Door(places.public, at_socket, background)
         self._private = Door(places.link, self._private_server, background)
         self._tcp = TcpDoor(world.tcp, self._tcp_server, background) if world.tcp else None
         self._others: list[Door] = []
@@ -87,10 +87,13 @@ class Service:
         asks = tcp is not None and tcp.listen.tls is not None and tcp.listen.tls.ca_cert is not None
         who = gate.over_mtls(config.access) if asks else gate.over_tcp(config.access)
         age_s = config.service_tls_connection_age_s if under_tls else None
-        return self._public_server(who, endpoint.tcp_server_options(age_s))
+        return self._public_server(who, limits.TCP_SHARE, endpoint.tcp_server_options(age_s))
 
-    def _public_server(self, who: gate.Who, options: endpoint.Options = endpoint.SERVER_OPTIONS) -> grpc.aio.Server:
+    def _public_server(
+        self, who: gate.Who, share: int, known: endpoint.Options = endpoint.SERVER_OPTIONS
+    ) -> grpc.aio.Server:
         guard = gate.Gate(who, self._load, self._turned_away)
+        options = [*known, *limits.connections(share)]
         server = grpc.aio.server(options=options, interceptors=(guard,))
         for add, servicer in self._services.values():
             add(servicer, server)

@@ -1,6 +1,7 @@
 """One caller asks for too much, or too fast, or never reads: another is served as before."""
 
 import os
+import resource
 import socket
 from contextlib import ExitStack
 
@@ -15,6 +16,7 @@ from tsched.proto import api_pb2_grpc, endpoint
 
 SMALL = "[executors]\ncount = 1\n"
 IDLE = 600
+FEW = 256
 STUCK = 20
 LARGE = 20_000_000
 
@@ -56,6 +58,22 @@ def test_those_who_connect_and_say_nothing_are_in_nobodys_way(way):
             assert told(Caller(other).control.Status, api.StatusRequest()).pid == service.pid
         assert service.cli("run", "--", "echo", "alive").stdout == b"alive\n"
     until(lambda: descriptors(service) < before + IDLE / 10)
+
+
+def test_more_connections_than_descriptors_end_nothing_and_those_at_the_socket_are_served(make_service):
+    port = ports.free()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW, hard))
+    try:
+        service = make_service(f'[service]\naddr = "127.0.0.1:{port}"\n{SMALL}')
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with ExitStack() as stack:
+        for _ in range(IDLE):
+            stack.enter_context(connected(f"127.0.0.1:{port}"))
+        assert service.cli("run", "--", "echo", "alive").stdout == b"alive\n"
+    with channel(f"127.0.0.1:{port}") as other:
+        until(lambda: not isinstance(told(Caller(other).control.Status, api.StatusRequest()), Refused))
 
 
 def test_those_who_never_read_are_in_nobodys_way(way):
