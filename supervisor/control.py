@@ -17,6 +17,7 @@ from ..store.check import check
 from ..store.db import Db
 from . import listen
 from .behalf import Behalf
+from .callers import Role
 from .config import Config
 from .functions import findings as source_findings
 from .key_desk import KeyDesk
@@ -98,7 +99,8 @@ class Control(api_pb2_grpc.ControlServicer):
 
     def _tcp_findings(self) -> list[model.Finding]:
         tcp = self._world.tcp
-        return list(listen.findings(tcp, self._world.clock.now_us())) if tcp else []
+        runs = self._config.access.tcp_role >= Role.SUBMITTER
+        return list(listen.findings(tcp, self._world.clock.now_us(), runs=runs)) if tcp else []
 
     @answered
     async def Shutdown(self, request: api_pb2.ShutdownRequest, context: Context) -> api_pb2.ShutdownResponse:  # noqa: N802

@@ -119,9 +119,11 @@ def _tls(cert: str, key: str, ca_cert: str) -> Tls | None:
     return Tls(cert=Path(cert), key=Path(key), ca_cert=Path(ca_cert) if ca_cert else None)
 
 
-def findings(way: Way, now_us: int) -> Iterator[model.Finding]:
-    """What whoever runs the service should know of it."""
+def findings(way: Way, now_us: int, *, runs: bool = True) -> Iterator[model.Finding]:
+    """What whoever runs the service should know of it; `runs`: those who show no certificate may run commands."""
     listen = way.listen
+    if way.certificates is None and not runs:
+        return
     if way.certificates is None:
         yield _notice(
             listen.address,
@@ -129,7 +131,7 @@ def findings(way: Way, now_us: int) -> Iterator[model.Finding]:
             "only the Unix socket is this user's own; --tls-ca-cert asks for certificates",
         )
         return
-    if way.certificates.tls.ca_cert is None:
+    if way.certificates.tls.ca_cert is None and runs:
         yield _notice(
             listen.address,
             "whoever reaches this port can run commands: clients are not asked for a certificate",
