@@ -19,6 +19,8 @@ _BARE = {
     grpc.StatusCode.NOT_FOUND: RefusalReason.NO_SUCH_TASK,
     grpc.StatusCode.FAILED_PRECONDITION: RefusalReason.WRONG_STATE,
     grpc.StatusCode.RESOURCE_EXHAUSTED: RefusalReason.TOO_LARGE,
+    grpc.StatusCode.PERMISSION_DENIED: RefusalReason.FORBIDDEN,
+    grpc.StatusCode.UNAUTHENTICATED: RefusalReason.UNAUTHENTICATED,
 }
 _BROKEN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 

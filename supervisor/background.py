@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from ..proto.errors import Refusal
 from . import log
+from .callers import CURRENT
 
 T = TypeVar("T")
 
@@ -20,8 +22,10 @@ class Background:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run this."""
-        task = asyncio.create_task(work, name=getattr(work, "__qualname__", None))
+        """Run this; whoever's call begins it, it is the service's own work."""
+        context = copy_context()
+        context.run(CURRENT.set, None)
+        task = asyncio.create_task(work, name=getattr(work, "__qualname__", None), context=context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

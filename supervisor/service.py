@@ -19,7 +19,7 @@ from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import EndReason
 from ..store import StoreFault
-from . import callers, folder, gate, limits, log, reload
+from . import folder, gate, limits, log, reload
 from .behalf import Behalf
 from .control import Control
 from .door import Door
@@ -219,7 +219,6 @@ class Service:
             self._stopping = self._parts.background.spawn(self._wind_down())
 
     async def _wind_down(self) -> None:
-        callers.CURRENT.set(None)  # whoever asked for it, it is the service that ends what still runs
         parts = self._parts
         parts.tasks.draining = True
         await self._health.enter_graceful_shutdown()

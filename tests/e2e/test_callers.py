@@ -1,11 +1,15 @@
 """Several callers of one service: what is one's is not there for another, and what each did is written down."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from support import ports
 from support.callers import Guarded, Refused, plain, told
+from support.fake_link import PLAIN_UID
 from support.wait import until
 from tsched.proto import api_pb2 as api
 from tsched.proto import call_pb2
@@ -152,6 +156,28 @@ def test_the_configuration_says_what_callers_over_tcp_may(make_service, role):
         }
     may = {"none": [], "viewer": ["looks"], "admin": ["looks", "submits", "sees ours"]}
     assert [name for name, answer in asked.items() if not isinstance(answer, Refused)] == may[role]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_does_not_get_in_at_the_socket_wherever_it_is(make_service):
+    service = make_service(SMALL)
+    service.base.chmod(0o755)
+    connect = (
+        f"import os, socket; os.setuid({PLAIN_UID}); socket.socket(socket.AF_UNIX).connect({str(service.socket)!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", connect], capture_output=True, check=False)
+    assert b"PermissionError" in done.stderr
+
+
+def test_what_ends_with_the_service_is_the_services_doing(make_service):
+    service = make_service(SMALL)
+    task = service.cli("run", "-d", "--", "sleep", "1000").word
+    until(lambda: service.task(task)["state"] == "running")
+    service.cli("down", "--drain", "0")
+    service.wait()
+    service.start()
+    assert service.task(task)["reason"] == "shutdown"
+    assert [entry[1] for entry in audit(service)] == ["submit", "shutdown"]
 
 
 def test_every_change_is_noted_with_who_made_it_and_none_of_what_was_run(make_service):
