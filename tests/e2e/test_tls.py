@@ -27,6 +27,7 @@ class Far:
         self.addr = f"127.0.0.1:{ports.free()}"
         lines = ["[service]", f'addr = "{self.addr}"', f"tls_connection_age_s = {age_s}"]
         lines += [f'tls_cert = "{self.pair.cert}"', f'tls_key = "{self.pair.key}"', f'tls_ca_cert = "{self.trusted}"']
+        lines += ["[access]", 'clients = { "tsched://client/me" = "admin" }']
         self.service = make_service("\n".join(lines))
 
     @property
@@ -59,6 +60,12 @@ def refused(far, code, *words, env=None):
     assert done.code == code, done
     assert done.stderr.count(b"\n") == 1, done
     return done.stderr.decode()
+
+
+def test_who_is_not_named_may_submit_and_not_stop_the_service(far):
+    other = far.to(far.addr, far.authority.cert, far.authority.sign("other", usages=[CLIENT]))
+    assert far.service.cli("run", *other, "--", "echo", "hello").text == "hello\n"
+    assert "Shutdown takes admin" in refused(far, 1, "down", *other)
 
 
 def test_a_days_work_is_done_over_mutual_tls(far):
