@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..proto.clock import Clock
     from ..proto.sealing import Sealer
+    from .arrears import Arrears
     from .boot import Boot
     from .kinds import Kind
     from .messages import Message
@@ -44,6 +45,7 @@ class House(Protocol):
     outbox: Outbox
     held_back: set[Attempt]
     """Those that write faster than their output is stored."""
+    arrears: Arrears
 
     def wrote(self, attempt: Attempt) -> None:
         """There is output to be flushed with the next message."""
@@ -124,7 +126,9 @@ class Attempt:
     @property
     def unreported(self) -> list[Started | Chunk | Paused | Progress | Finished]:
         """All that is not acknowledged, in its order."""
-        reports = [self.started, *self.output.window.chunks, self.paused, self.progress, self.finished]
+        window = self.output.window
+        finished = None if window.waiting else self.finished
+        reports = [self.started, *window.chunks, self.paused, self.progress, finished]
         return [report for report in reports if report is not None]
 
     def stop(self, ending: Ending, grace_us: int) -> None:
@@ -167,9 +171,37 @@ class Attempt:
     def _finish(self, at_us: int) -> None:
         self.output.finish()
         self.finished = self._report(at_us)
-        self._say(self.finished)
+        if not self.output.window.waiting:
+            self._say(self.finished)
         if self.silent:
             self._house.dropped(self)
+
+    def catch_up(self) -> int:
+        """Send the next of what waits in the spool, if there is room, and the end behind the last; how many bytes."""
+        window = self.output.window
+        lost_bytes = window.lost_bytes
+        chunk = window.next()
+        if chunk:
+            self._house.outbox.put(chunk)
+        if lost_bytes != window.lost_bytes:
+            self._has_lost(window.lost_bytes - lost_bytes)
+        if not window.waiting:
+            self._caught_up()
+        return chunk.length if chunk else 0
+
+    def _has_lost(self, lost_bytes: int) -> None:
+        """What came back from the spool was not what went there."""
+        self._house.outbox.log("error", "output_damaged", task=self.given.task_id, lost_bytes=str(lost_bytes))
+        if self.finished:
+            self.finished.dropped_bytes = self.output.dropped_bytes
+            self.finished.message = self._message()
+
+    def _caught_up(self) -> None:
+        """Nothing waits any more: its end may be told, or its output read."""
+        if self.finished:
+            self._say(self.finished)
+        else:
+            self.breathe()
 
     def _report(self, at_us: int) -> Finished:
         verdict = self.verdict
@@ -182,7 +214,7 @@ class Attempt:
             exit_code=verdict.exit_code,
             signal=verdict.signal,
             reason=verdict.reason,
-            message=verdict.message,
+            message=self._message(),
             started_at_us=began_at_us,
             finished_at_us=at_us,
             cpu_s=cpu_s,
@@ -197,6 +229,13 @@ class Attempt:
             again_in_us=verdict.again_in_us,
             snoozed=verdict.snoozed,
         )
+
+    def _message(self) -> str:
+        """What is said of its end, and of output that was lost here."""
+        assert self.verdict, self.id  # noqa: S101
+        lost_bytes = self.output.window.lost_bytes
+        lost = f"{lost_bytes} bytes of its output were damaged while no supervisor was there" if lost_bytes else ""
+        return "; ".join(filter(None, [self.verdict.message, lost]))
 
     def _beginning(self) -> tuple[int | None, int | None]:
         """Its pid, and since when it ran; of a quick one, and of one whose runner died, only one report tells."""
@@ -213,6 +252,8 @@ class Attempt:
     def _emit(self, chunk: Chunk) -> None:
         if self.silent:
             self.output.window.clear()
+        elif self.output.window.waiting:
+            self._house.arrears.note(self)
         else:
             self._house.outbox.put(chunk)
 

@@ -30,6 +30,8 @@ class Boot:
     version: str
     async_calls: int = 1000
     """So many calls of async functions may be here at the same time."""
+    spool_bytes: int = 1 << 30
+    """So much output may wait in a file while no supervisor is there; 0: none."""
     home: str = ""
     homeless_s: float = 60.0
     """A home that is still gone after so long will not come back; a folder that is being replaced is sooner."""

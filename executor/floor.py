@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..proto.plain import NotPlainError
 from ..proto.values import EndReason
 from . import verdict as verdicts
+from .arrears import Arrears
 from .burials import Burials
 from .calls import QUICK_S, Call, SyncCall
 from .commands import Command
@@ -56,11 +57,12 @@ class Floor:
         self.sealer = sealer
         self.outbox = outbox
         outbox.more_to_come = lambda: bool(self.desk.waiting or self.desk.placed)
-        self.budget = Budget()
+        self.held_back: set[Attempt] = set()
+        self.arrears = Arrears(self.loop, boot, outbox, self.held_back)
+        self.budget = Budget(spool=self.arrears.spool)
         self.desk = Desk(boot.slots, most_shared=boot.async_calls)
         self.pool = Pool(self.loop, boot, self)
         self.attempts: dict[int, Attempt] = {}
-        self.held_back: set[Attempt] = set()
         self._emptied = emptied
         self._unflushed: set[Attempt] = set()
         self._shared: dict[int, SharedCall] = {}
@@ -180,15 +182,17 @@ class Floor:
             self._drop(attempt_id)
         for attempt in list(self.held_back):
             attempt.breathe()
+        self.arrears.catch_up()
 
     def say_again(self) -> None:
-        """Say all that is not known to be stored."""
+        """Say all that is not known to be stored, as far as there is room for it on the way."""
         for runner in self.pool.unacknowledged():
             self.outbox.put(runner)
         for attempt in self.attempts.values():
             if not attempt.silent:
                 for report in attempt.unreported:
                     self.outbox.put(report)
+        self.arrears.attached()
 
     def prepare(self) -> tuple[int, int]:
         """Before a message is put together: flush the output. How many more tasks and async calls to ask for."""
@@ -475,6 +479,7 @@ class Floor:
         """Nothing is to be said about it any more."""
         if attempt := self.attempts.pop(attempt_id, None):
             attempt.output.window.clear()
+            self.arrears.drop(attempt)
             self._tell_if_empty()
 
     def _tell_if_empty(self) -> None:

@@ -53,7 +53,7 @@ class Output:
     @property
     def dropped_bytes(self) -> int:
         """So many bytes are not and will not be stored."""
-        return self._keep.dropped_bytes
+        return self._keep.dropped_bytes + self.window.lost_bytes
 
     def write(self, stream: int, data: bytes) -> None:
         """The task wrote this."""
@@ -61,9 +61,9 @@ class Output:
         self.lengths[stream] += len(data)
         head = self._keep.admit(stream, offset, data)
         if head:
-            self._gather(stream, offset, data[:head], passing=False)
+            self._cut(stream, offset, data[:head], passing=False)
         if head < len(data) and self.tapped:
-            self._gather(stream, offset + head, data[head:], passing=True)
+            self._cut(stream, offset + head, data[head:], passing=True)
 
     def flush(self) -> None:
         """Make a chunk of what is gathered."""
@@ -79,10 +79,13 @@ class Output:
         """The task will write no more: make chunks of all that is kept."""
         self.flush()
         for piece in self._keep.take_tail():
-            for start in range(0, len(piece.data), CHUNK_BYTES):
-                data = bytes(piece.data[start : start + CHUNK_BYTES])
-                self._gather(piece.stream, piece.offset + start, data, passing=False)
+            self._cut(piece.stream, piece.offset, bytes(piece.data), passing=False)
         self.flush()
+
+    def _cut(self, stream: int, offset: int, data: bytes, *, passing: bool) -> None:
+        """Gather it in pieces of which each fits into a chunk."""
+        for start in range(0, len(data), CHUNK_BYTES):
+            self._gather(stream, offset + start, data[start : start + CHUNK_BYTES], passing=passing)
 
     def _gather(self, stream: int, offset: int, data: bytes, *, passing: bool) -> None:
         at, since, passes = self._place

@@ -103,6 +103,7 @@ class Executor:
         """Nobody listens any more."""
         self._refused = refused
         self._outbox.detach()
+        self._floor.arrears.detached()
         self._home.watch()
         self._leave_when_due()
 

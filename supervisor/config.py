@@ -56,6 +56,7 @@ class Config:
     executors_slots: int
     executors_runner_idle_s: float
     executors_async_calls: int
+    executors_spool_bytes: int
     tasks_shell: str
     tasks_environment: tuple[str, ...]
     tasks_grace_s: float

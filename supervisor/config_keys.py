@@ -156,6 +156,7 @@ SECTIONS: dict[str, dict[str, Check]] = {
         "slots": _whole(0, 1024),
         "runner_idle_s": _number(0.1, DAY_S),
         "async_calls": _whole(1, 100_000),
+        "spool_bytes": _whole(0, 1 << 40),
     },
     "tasks": {
         "shell": _path,

@@ -67,6 +67,7 @@ class Launcher:
             "shell": config.tasks_shell,
             "runner_idle_s": config.executors_runner_idle_s,
             "async_calls": config.executors_async_calls,
+            "spool_bytes": config.executors_spool_bytes,
             "profiles": [profile.as_dict() for profile in config.profiles.values()],
             "version": __version__,
         }
