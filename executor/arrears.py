@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TURN_BYTES = 1024 * 1024
 """So much is read back before others have their turn."""
-AGAIN_S = 5.0
+AGAIN_S = 2.0
 """After so long it is tried again whether there is room."""
 
 

@@ -93,10 +93,12 @@ def test_what_is_written_in_a_row_shares_a_chunk_until_it_is_flushed() -> None:
 
 
 def test_no_chunk_is_larger_than_agreed() -> None:
-    output, chunks = make(4 * CHUNK_BYTES)
-    for _ in range(40):
+    output, chunks = make(8 * CHUNK_BYTES)
+    for _ in range(10):
         output.write(1, b"x" * 60_000)
+    output.write(1, b"y" * 3 * CHUNK_BYTES)
     output.finish()
+    assert b"".join(chunk.data for chunk in chunks) == b"x" * 600_000 + b"y" * 3 * CHUNK_BYTES
     assert max(chunk.length for chunk in chunks) <= CHUNK_BYTES
 
 
