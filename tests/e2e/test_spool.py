@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support import procs
-from support.spooled import holds, spool_of, taken_bytes
+from support.spooled import flip, holds, spool_of, taken_bytes
 from support.wait import until
 
 if TYPE_CHECKING:
@@ -110,3 +110,30 @@ def test_what_the_spool_of_a_killed_executor_held_is_missed_and_said_to_be(make_
     assert (b"ready\n" + written(LITTLE)).startswith(logs.stdout)
     assert re.search(rb"the output ends here", logs.stderr), logs.stderr
     assert all(MARK.encode() not in path.read_bytes() for path in service.state_dir.rglob("*") if path.is_file())
+
+
+def test_what_was_damaged_in_the_spool_is_not_shown_and_how_much_is_said(make_service, witness: Witness) -> None:
+    service: Service = make_service(config=ONE)
+    task = service.cli("schedule", "--command", witness.command("hurt", writer(service, LITTLE))).word
+    started = witness.wait_start("hurt")
+    executor = executor_of(service)
+    service.kill9()
+    (service.base / "go").touch()
+    until(lambda: witness.ends("hurt"), timeout_s=60)
+    until(lambda: not procs.alive(started.pid))
+    spool = spool_of(executor, service.state_dir)
+    assert spool
+    flip(spool, 2 * MIB + 100_000)
+    service.start()
+    assert service.cli("wait", task, check=False).code == 7
+    [attempt] = service.task(task)["attempts"]
+    lost = attempt["dropped_bytes"]
+    assert 0 < lost <= MIB
+    assert f"{lost} bytes of its output were damaged while no supervisor was there" in attempt["message"]
+    logs = service.cli("logs", task)
+    assert str(lost).encode() in logs.stderr
+    whole = written(LITTLE)
+    begin = next(at for at, (shown, wrote) in enumerate(zip(logs.stdout, whole, strict=False)) if shown != wrote)
+    assert len(logs.stdout) == len(whole) - lost
+    assert any(logs.stdout == whole[:at] + whole[at + lost :] for at in range(begin - 31, begin + 1))
+    assert [line["lost_bytes"] for line in service.log_lines() if line["event"] == "output_damaged"] == [str(lost)]
