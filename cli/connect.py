@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket as sockets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..client import place
 from ..client.tls import Tls
 from ..client.ways import SocketWay, Way
-from ..proto import presence
+from ..proto import endpoint, presence
 from ..proto.errors import Refusal, RefusalReason
 from . import console
 
@@ -31,18 +32,30 @@ def state_dir(args: Namespace) -> Path:
 
 def socket_path(args: Namespace) -> Path:
     """The socket that is meant: --socket, else that of --state-dir, else TSCHED_SOCKET, else that of the default."""
-    return place.meant(args.socket, args.state_dir)
+    return place.meant(_named(args), args.state_dir)
+
+
+def system_places(args: Namespace) -> tuple[Path, Path]:
+    """State folder and socket of the service of several users, for whoever starts it or has it started."""
+    state_dir = args.state_dir or os.environ.get("TSCHED_STATE_DIR") or endpoint.SYSTEM_STATE_DIR
+    socket = args.socket or os.environ.get("TSCHED_SOCKET") or endpoint.SYSTEM_SOCKET
+    return place.folder_of(state_dir).absolute(), endpoint.check_socket_path(Path(socket).absolute())
+
+
+def _named(args: Namespace) -> Path | None:
+    """The socket that was named, by its path or as that of all users."""
+    return args.socket or (endpoint.SYSTEM_SOCKET if args.system else None)
 
 
 def may_start(args: Namespace) -> bool:
     """Whether a missing supervisor is started: for a user's own folder, not where one was named, nor in a task."""
-    named = args.socket or args.state_dir or os.environ.get("TSCHED_SOCKET") or is_remote(args)
+    named = _named(args) or args.state_dir or os.environ.get("TSCHED_SOCKET") or is_remote(args)
     return not named and not os.environ.get("TSCHED_TASK_ID")
 
 
 def is_remote(args: Namespace) -> bool:
     """Whether the service is gone to by TCP."""
-    return not args.local and bool(args.addr or place.address_meant(args.socket, args.state_dir))
+    return not args.local and bool(args.addr or place.address_meant(_named(args), args.state_dir))
 
 
 def is_far(args: Namespace) -> bool:
@@ -81,9 +94,9 @@ def way(args: Namespace) -> Way:
     Raises Refusal for what contradicts itself, is no address, or names a file that is no good.
     """
     if args.local:
-        return SocketWay(place.socket_of(args.socket, args.state_dir))
+        return SocketWay(place.socket_of(_named(args), args.state_dir))
     files = Tls(args.tls_ca_cert or "", args.tls_cert, args.tls_key)
-    return place.way_of(args.socket, args.state_dir, args.addr, files if any(files) else None)
+    return place.way_of(_named(args), args.state_dir, args.addr, files if any(files) else None)
 
 
 def there(going: Way, args: Namespace) -> bool:
@@ -105,7 +118,7 @@ def there_now(args: Namespace) -> bool:
 
 def _locks(path: Path, args: Namespace) -> list[Path]:
     locks = [presence.socket_lock(path)]
-    return [*locks, presence.state_lock(state_dir(args))] if place.by_folder(args.socket, args.state_dir) else locks
+    return [*locks, presence.state_lock(state_dir(args))] if place.by_folder(_named(args), args.state_dir) else locks
 
 
 def _client(going: Way) -> Connection:
@@ -127,6 +140,8 @@ def _start(args: Namespace, path: Path, *, lasting: bool) -> None:
         _await_other(path, refusal)
     else:
         remark = reboot.at_start(args) if lasting else ""
+        if presence.accepts(endpoint.SYSTEM_SOCKET):
+            remark += "; the service of this machine is another: tsched VERB --system"
         console.say(f"started a supervisor (pid {started.pid}, state in {started.state_dir}){remark}")
 
 
@@ -154,8 +169,21 @@ def listening(path: Path) -> bool:
         return False
     except OSError as error:
         message = f"cannot use the socket {path}: {error.strerror or error}"
-        raise Refusal(RefusalReason.SOCKET_UNUSABLE, message, "is it yours?") from None
+        raise Refusal(RefusalReason.SOCKET_UNUSABLE, message, _who_may(path)) from None
     return True
+
+
+def _who_may(path: Path) -> str:
+    """What to do where the socket is kept from us."""
+    with suppress(OSError, KeyError):
+        found = os.stat(path)
+        if found.st_uid == 0 and found.st_mode & stat.S_IWGRP:
+            import grp
+
+            return f"it is for the group {grp.getgrgid(found.st_gid).gr_name}: root can put you into that"
+        if found.st_uid == 0:
+            return "it is for root alone"
+    return "is it yours?"
 
 
 def _check_is_socket(path: Path) -> None:
@@ -165,7 +193,7 @@ def _check_is_socket(path: Path) -> None:
 
 
 def _nobody(going: Way, args: Namespace) -> Refusal:
-    words = ["tsched up -d"]
+    words = ["tsched up -d", *["--system"] * args.system]
     words += [f"--socket {args.socket}"] if args.socket else []
     words += [f"--state-dir {args.state_dir}"] if args.state_dir else []
     return Refusal(RefusalReason.NO_SUPERVISOR, f"no supervisor listens on {going}", f"start one: {' '.join(words)}")

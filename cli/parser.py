@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from ..proto import checks, durations
+from ..proto import checks, durations, endpoint
 from ..proto.errors import Refusal, RefusalReason
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def add_global(parser: Parser, *, local: bool = False) -> None:
     group = parser.add_argument_group("everywhere")
     group.add_argument("--socket", metavar="PATH", type=path, help="the supervisor's socket (TSCHED_SOCKET)")
     group.add_argument("--state-dir", metavar="PATH", type=path, help="its state folder (TSCHED_STATE_DIR)")
+    about = f"the service that all users of this machine share ({endpoint.SYSTEM_SOCKET})"
+    group.add_argument("--system", action="store_true", help=about)
     parser.set_defaults(local=local)
     if not local:
         _add_address(group)

@@ -49,7 +49,12 @@ def _up(args: Namespace) -> int:
         raise Refusal(RefusalReason.BAD_USAGE, "--cli is for a supervisor that ends with its shell", "tsched shell")
     if args.replace and connect.there(connect.way(args), args):
         return _replace(args)
+    if args.system and os.geteuid() != 0:
+        message = "only root can run the service of several users"
+        raise Refusal(RefusalReason.BAD_USAGE, message, "sudo tsched up --system; one of your own: tsched up -d")
     state_dir, socket = connect.state_dir(args), connect.socket_path(args)
+    if args.system:
+        state_dir, socket = connect.system_places(args)
     if not args.detach and not args.cli:
         launch.in_place(state_dir, socket, args.config, _own(args))
     started = launch.detached(state_dir, socket, args.config, _own(args))
@@ -64,8 +69,12 @@ def _up(args: Namespace) -> int:
 
 def _own(args: Namespace) -> list[str]:
     """What the supervisor is told besides where it is."""
-    given = [(flag, getattr(args, flag.removeprefix("--").replace("-", "_"))) for flag in OWN]
-    return [word for flag, value in given if value is not None for word in (flag, str(value))]
+    return [*["--system"] * args.system, *(word for flag, value in _given(args) for word in (flag, value))]
+
+
+def _given(args: Namespace) -> list[tuple[str, str]]:
+    values = [(flag, getattr(args, flag.removeprefix("--").replace("-", "_"))) for flag in OWN]
+    return [(flag, str(value)) for flag, value in values if value is not None]
 
 
 def _with_shell(started: launch.Started, args: Namespace) -> int:
@@ -98,7 +107,7 @@ def _replace(args: Namespace) -> int:
 
     with connect.connect(args) as client:
         renewed = anew.renew(client)
-    for flag in [*(["--config"] if args.config is not None else []), *_own(args)[::2]]:
+    for flag in [*(["--config"] if args.config is not None else []), *(flag for flag, _ in _given(args))]:
         console.say(f"{flag} was not heeded: a service that begins anew keeps the words it was started with")
     anew.put(renewed, as_json=args.json)
     return EXIT_OK

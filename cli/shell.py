@@ -129,6 +129,7 @@ def _arguments(to: parser.Parser) -> None:
 def _shell(args: Namespace) -> int:
     flags = ["--socket", str(args.socket)] if args.socket else []
     flags += ["--state-dir", str(args.state_dir)] if args.state_dir else []
+    flags += ["--system"] * args.system
     away = [(flag, getattr(args, flag.removeprefix("--").replace("-", "_"))) for flag in parser.AWAY]
     given = [word for flag, value in away if value is not None for word in (flag, str(value))]
     return open_on([*flags, *["--json"] * args.json], connect.state_dir(args), given)

@@ -14,7 +14,12 @@ from .errors import Refusal, RefusalReason
 
 SOCKET_NAME = "tsched.sock"
 LINK_SOCKET_NAME = "link.sock"
+INNER_SOCKET_NAME = "inner.sock"
 SOCKET_PATH_LIMIT = 107
+SYSTEM_STATE_DIR = Path("/var/lib/tsched")
+SYSTEM_SOCKET = Path("/run/tsched/tsched.sock")
+SYSTEM_CONFIG = Path("/etc/tsched/config.toml")
+"""Where the machine's service of several users lives, `tsched up --system`."""
 MESSAGE_LIMIT = 8 * 1024 * 1024
 ANSWER_LIMIT = 2 * MESSAGE_LIMIT
 """Of what a supervisor sends: it may hold the arguments of a call and its result, each as large as it may be."""
@@ -111,6 +116,11 @@ def default_socket(state_dir: Path) -> Path:
 def link_socket(state_dir: Path) -> Path:
     """The executors' own socket."""
     return runtime_dir(state_dir) / LINK_SOCKET_NAME
+
+
+def private_dir(socket: Path) -> Path:
+    """The 0700 folder of the other sockets of a service of several users, which lies beside the public one."""
+    return Path(f"{socket}.private")
 
 
 def check_socket_path(path: Path) -> Path:

@@ -25,7 +25,7 @@ from ..proto.clock import SystemClock
 from ..proto.cores import no_core_dump
 from ..proto.errors import EXIT_OK, EXIT_TSCHED_FAILED, EXIT_USAGE, Refusal
 from ..store import Store
-from . import config, listen, log, places, preflight, reload, vault
+from . import config, listen, log, places, preflight, reload, system, vault
 from .log_files import Limits, LogFiles
 from .notify import Manager
 from .parts import World
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, about in TLS_FLAGS.items():
         parser.add_argument(name, type=Path, help=about)
     parser.add_argument("--log-dir", type=Path, help="write the log there instead of on stderr")
+    parser.add_argument("--system", action="store_true", help="for several users: tasks run as who submitted them")
     parser.add_argument("--check", action="store_true", help="say what would keep it from starting, and touch nothing")
     parser.add_argument("--check-config", action="store_true", help="say what is wrong with the configuration")
     parser.add_argument(reload.READY_FLAG, type=int, help=argparse.SUPPRESS)
@@ -92,13 +93,15 @@ def _tcp_flags(options: argparse.Namespace) -> listen.Wish:
 
 def _check(options: argparse.Namespace) -> int:
     paths = _paths(options) if options.check else None
-    found = preflight.report(_config_path(options.config), paths, _tcp_flags(options))
+    found = preflight.report(_config_path(options), paths, _tcp_flags(options))
     print(json.dumps(found))  # noqa: T201
     return EXIT_USAGE if found["problems"] else EXIT_OK
 
 
 async def _serve(options: argparse.Namespace, handover: Handover) -> int:
-    settings = config.load(_config_path(options.config))
+    if options.system:
+        system.check(_config_path(options))
+    settings = config.load(_config_path(options))
     lines = log.setup(settings.service_log_level)
     lines.files = _log_files(settings, options.log_dir, lines)
     tcp = listen.prepared(_tcp_flags(options), settings)
@@ -235,19 +238,22 @@ def _empty_first_log(state_dir: Path) -> None:
             os.ftruncate(2, 0)
 
 
-def _config_path(asked: Path | None) -> Path | None:
-    """The file to read: the one asked for, or the user's own where there is one."""
-    if asked is not None:
-        return asked
-    default = endpoint.default_config_path()
+def _config_path(options: argparse.Namespace) -> Path | None:
+    """The file to read: the one asked for, or the user's own, or the machine's, where there is one."""
+    if options.config is not None:
+        return Path(options.config)
+    named = os.environ.get("TSCHED_CONFIG")
+    default = endpoint.SYSTEM_CONFIG if options.system and not named else endpoint.default_config_path()
     return default if os.environ.get("TSCHED_CONFIG") or endpoint.is_there(default) else None
 
 
 def _paths(options: argparse.Namespace) -> Paths:
-    state_dir = (options.state_dir or endpoint.default_state_dir()).absolute()
     asked = options.socket or os.environ.get("TSCHED_SOCKET")
-    socket = Path(asked).absolute() if asked else endpoint.default_socket(state_dir)
-    return Paths(state_dir=state_dir, socket=socket, link_socket=endpoint.link_socket(state_dir))
+    if options.system:
+        named = options.state_dir or os.environ.get("TSCHED_STATE_DIR") or endpoint.SYSTEM_STATE_DIR
+        return Paths.of_system(Path(named).absolute(), Path(asked or endpoint.SYSTEM_SOCKET).absolute())
+    state_dir = (options.state_dir or endpoint.default_state_dir()).absolute()
+    return Paths.of_user(state_dir, Path(asked).absolute() if asked else endpoint.default_socket(state_dir))
 
 
 def _become_subreaper() -> None:

@@ -79,6 +79,9 @@ class Config:
     library_folder: str
     library_entry_points: bool
     functions: tuple[FunctionSource, ...]
+    system_group: str
+    system_root_tasks: bool
+    limits_connections: int
     profiles: dict[str, Profile]
 
     @property

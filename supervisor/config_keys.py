@@ -20,6 +20,7 @@ LEAST_LIMITS = {"address_space_bytes": 64 << 20, "data_bytes": 64 << 20, "open_f
 LIMITS_RANGE_END = 2**63 - 1
 PROCESSORS_LIMIT = 65_536
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+GROUP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?", re.ASCII)
 SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 RESERVED_NAMES = frozenset({"builtin"})
 ADMIN_NAME = re.compile(r"%?[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
@@ -72,6 +73,11 @@ def _addr(value: Any) -> str | None:
 
 def _truth(value: Any) -> str | None:
     return None if isinstance(value, bool) else "must be true or false"
+
+
+def _group(value: Any) -> str | None:
+    good = isinstance(value, str) and (value == "*" or GROUP_NAME.fullmatch(value))
+    return None if good else 'must be the name of a group, or "*"'
 
 
 def _home_path(value: Any) -> str | None:
@@ -166,6 +172,7 @@ SECTIONS: dict[str, dict[str, Check]] = {
         "output_cap_bytes": _whole(65_536, 1 << 34),
     },
     "library": {"folder": _home_path, "entry_points": _truth},
+    "system": {"group": _group, "root_tasks": _truth},
     "store": {
         "keep_for_s": _number(60, 36_500 * DAY_S),
         "keep_finished": _whole(1, 100_000_000),
@@ -185,6 +192,7 @@ SECTIONS: dict[str, dict[str, Check]] = {
         "queued_tasks": _whole(0, 1_000_000_000),
         "submits_per_s": _number(0, 1_000_000),
         "submits_burst": _whole(1, 1_000_000),
+        "connections": _whole(1, 100_000),
     },
 }
 FUNCTIONS: dict[str, Check] = {"name": _source_name, "modules": _modules, "path": _home_path, "python": _home_path}

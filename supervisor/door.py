@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Protocol
 
 import grpc
 
@@ -25,13 +26,26 @@ from . import inotify, log
 from .background import Background
 from .places import Place
 
-MakeServer = Callable[[], grpc.aio.Server]
 # Longer than any caller stays; then the last one has left.
 FOR_EVER_S = 1e9
 RETRY_AFTER_S = 5.0
 OTHER_NAMES = "~0123456789abcdefghijklmnopqrstuvwxyz"
 GONE = inotify.ATTRIB | inotify.MOVE_SELF | inotify.DELETE_SELF
 NEWS = inotify.CREATE | inotify.DELETE | inotify.MOVED
+
+
+class Server(Protocol):
+    """Somebody who listens at a path, and is made for it."""
+
+    async def start(self) -> None:
+        """Let callers in. Raises OSError."""
+
+    async def stop(self, grace: float | None, /) -> Any:
+        """Let nobody in any more; those who are in get this long."""
+
+
+MakeServer = Callable[[Path], Server]
+"""Makes one that will listen at the path. Raises Refusal SOCKET_UNUSABLE."""
 
 
 class Door:
@@ -43,8 +57,8 @@ class Door:
         self._prepare = place.prepare
         self._make_server = make_server
         self._background = background
-        self._server: grpc.aio.Server | None = None
-        self._old: list[grpc.aio.Server] = []
+        self._server: Server | None = None
+        self._old: list[Server] = []
         self._identity: tuple[int, int] | None = None
         self._watch: inotify.Inotify | None = None
         self._mending = False
@@ -138,7 +152,7 @@ class Door:
             self._watch.watch(self._wanted())
             self._retry = asyncio.get_running_loop().call_later(RETRY_AFTER_S, self._look)
 
-    def _retire(self, server: grpc.aio.Server) -> None:
+    def _retire(self, server: Server) -> None:
         """Let nobody new in there; whoever is in stays as long as they like."""
         self._old.append(server)
         leaving = self._background.spawn(server.stop(FOR_EVER_S))
@@ -147,9 +161,8 @@ class Door:
     async def _place(self) -> None:
         """Start a server, and link its socket to its place. Raises OSError, Refusal; nothing of it is left then."""
         beside = _room(self.path)
-        server = self._make_server()
+        server = self._make_server(beside)
         try:
-            _bind(server, beside)
             await server.start()
             identity = _identity(beside)
             os.link(beside, self.path, follow_symlinks=False)
@@ -161,6 +174,17 @@ class Door:
         self._server, self._identity = server, identity
         if self._closed:
             await self.close(0)
+
+
+def of_grpc(make_server: Callable[[], grpc.aio.Server]) -> MakeServer:
+    """Have servers of gRPC made for paths."""
+
+    def make(path: Path) -> Server:
+        server = make_server()
+        _bind(server, path)
+        return server
+
+    return make
 
 
 def _bind(server: grpc.aio.Server, path: Path) -> None:

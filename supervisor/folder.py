@@ -17,6 +17,7 @@ from ..proto.errors import Refusal, RefusalReason
 from .lock import Lock
 
 UNSAFE_MODE = stat.S_IWGRP | stat.S_IWOTH
+OTHERS_MODE = stat.S_IRWXG | stat.S_IRWXO
 
 
 def prepare_state_dir(path: Path, *, told: str = "", inherited: int | None = None) -> Lock:
@@ -57,24 +58,41 @@ def prepare_socket(path: Path, *, inherited: int | None = None) -> Lock:
     return lock
 
 
-def preparing(path: Path, state_dir: Path) -> Callable[[], object]:
+def preparing(path: Path, runtime_dir: Path) -> Callable[[], object]:
     """What makes the folder of a socket when it is missing; the service's own folder is private."""
-    if path.parent == endpoint.runtime_dir(state_dir):
-        return partial(prepare_runtime_dir, state_dir)
+    if path.parent == runtime_dir:
+        return partial(prepare_runtime_dir, runtime_dir)
     return partial(_prepare_parent, path)
 
 
-def prepare_runtime_dir(state_dir: Path) -> Path:
-    """Make the private folder of a state folder's sockets. Raises Refusal SOCKET_UNUSABLE."""
-    path = endpoint.runtime_dir(state_dir)
+def prepare_runtime_dir(path: Path) -> None:
+    """Make the private folder of the service's sockets. Raises Refusal SOCKET_UNUSABLE."""
     _prepare_private_dir(path.parent, RefusalReason.SOCKET_UNUSABLE)
     _prepare_private_dir(path, RefusalReason.SOCKET_UNUSABLE)
-    return path
 
 
-def remove_runtime_dir(state_dir: Path) -> None:
+def prepare_public_dir(path: Path) -> None:
+    """Make the folder of a socket that others come to: they may enter, and change nothing. Raises Refusal."""
+    try:
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            path.chmod(0o755)
+        found = path.lstat()
+    except OSError as error:
+        raise _unusable(path, error, RefusalReason.SOCKET_UNUSABLE) from None
+    _check_private(path, found, RefusalReason.SOCKET_UNUSABLE)
+
+
+def check_secret(path: Path) -> None:
+    """Refuse a state folder that others may look into: it holds what several users want kept. Raises Refusal."""
+    with suppress(FileNotFoundError):
+        if stat.S_IMODE(path.lstat().st_mode) & OTHERS_MODE:
+            message = f"{path} is not for root alone"
+            raise Refusal(RefusalReason.STATE_DIR_UNUSABLE, message, f"chmod 700 {path}")
+
+
+def remove_runtime_dir(path: Path) -> None:
     """Remove that folder when nothing is left in it, and the one around it where that is ours too."""
-    path = endpoint.runtime_dir(state_dir)
     with suppress(OSError):
         path.rmdir()
         if path.parent.name == f"tsched-{os.getuid()}":

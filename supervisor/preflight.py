@@ -11,7 +11,7 @@ from .. import __version__
 from ..proto import endpoint
 from ..proto.errors import Refusal
 from ..store import opening
-from . import config, folder, listen, vault
+from . import config, folder, listen, system, vault
 from .places import Paths
 
 
@@ -22,6 +22,8 @@ def report(config_path: Path | None, paths: Paths | None, flags: listen.Wish) ->
         lambda: loaded.append(config.load(config_path)),
         lambda: [listen.prepared(flags, each) for each in loaded],
     ]
+    if paths is not None and paths.system:
+        checks += [partial(system.check, config_path), partial(folder.check_secret, paths.state_dir)]
     if paths is not None:
         checks += [
             partial(folder.check_state_dir, paths.state_dir),

@@ -19,10 +19,12 @@ from ..proto.clock import SECOND_US
 from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import EndReason
 from ..store import StoreFault
-from . import folder, gate, limits, log, reload
+from . import folder, front, gate, limits, log, reload, system
+from .admins import Admins
 from .behalf import Behalf
 from .control import Control
-from .door import Door
+from .door import Door, MakeServer, of_grpc
+from .front import Front, Guests
 from .functions import Functions
 from .notify import Watchdog
 from .parts import World, assemble
@@ -53,9 +55,9 @@ class Service:
         places, background = world.places, self._parts.background
         self._load = limits.Load(world.config.limits, world.clock)
         self._turned_away = TurnedAway(world.store, world.clock)
-        at_socket = partial(self._public_server, gate.own_socket(), limits.SOCKET_SHARE)
-        self._public = Door(places.public, at_socket, background)
-        self._private = Door(places.link, self._private_server, background)
+        self._inner = Door(places.inner, of_grpc(self._inner_server), background) if places.inner else None
+        self._public = Door(places.public, self._maker(), background)
+        self._private = Door(places.link, of_grpc(self._private_server), background)
         self._tcp = TcpDoor(world.tcp, self._tcp_server, background) if world.tcp else None
         self._others: list[Door] = []
         self.fault: BaseException | None = None
@@ -69,6 +71,16 @@ class Service:
         self._drained = asyncio.Event()
         self._stopped = asyncio.Event()
 
+    def _maker(self) -> MakeServer:
+        """Who listens at the public socket: gRPC, or, for several users, the acceptor in front of it."""
+        world = self._world
+        if world.places.inner is None:
+            return of_grpc(partial(self._public_server, gate.own_socket(), limits.SOCKET_SHARE))
+        inner, config = world.places.inner.path, world.config
+        guests = Guests(config.limits_connections, system.most_connections(), world.clock)
+        front.clear(inner)
+        return lambda path: Front(path, inner, guests, partial(system.access, config.system_group))
+
     def _public_services(self) -> dict[str, tuple[Callable[..., None], object]]:
         """What users are served, by name: how each is added to a server, and who serves it."""
         return {
@@ -80,6 +92,12 @@ class Service:
                 self._parts.predecessor,
             ),
         }
+
+    def _inner_server(self) -> grpc.aio.Server:
+        """Behind the acceptor, in its folder."""
+        is_admin = Admins(self._world.config.access_admins, self._world.clock)
+        who = gate.behind_acceptor(str(self._world.places.paths.runtime_dir), is_admin)
+        return self._public_server(who, limits.SOCKET_SHARE)
 
     def _tcp_server(self) -> grpc.aio.Server:
         tcp, config = self._world.tcp, self._world.config
@@ -126,18 +144,28 @@ class Service:
         await self._private.open()
         await self._open_former_links()
         parts.desk.open()
+        if self._inner is not None:
+            await self._inner.open()
         await self._public.open()
         await self._open_tcp()
         parts.retention.start()
         parts.background.spawn(parts.resealer.resume())
         for name in ("", *self._services):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._log_access()
         log.get().info("serving", socket=str(paths.socket), state_dir=str(paths.state_dir), addr=self._addr())
         watchdog = Watchdog(self._world.manager, self._world.answers)
         parts.background.spawn(watchdog.watch(asyncio.sleep))
         self._world.manager.ready(f"Version {__version__}, serving on {paths.socket}")
         self._serving = True
         self._obey()
+
+    def _log_access(self) -> None:
+        """Say who may connect to a service of several users."""
+        if self._inner is not None:
+            group = self._world.config.system_group
+            mode = system.access(group).mode
+            log.get().info("several_users", group=group, mode=f"{mode:04o}", only_root=mode == system.ONLY_ROOT)
 
     async def _open_tcp(self) -> None:
         if self._tcp is not None and self._world.is_back:
@@ -161,13 +189,13 @@ class Service:
                     lock=folder.prepare_socket(path),
                     prepare=partial(os.makedirs, path.parent, exist_ok=True),
                 )
-                self._others.append(door := Door(place, self._private_server, self._parts.background))
+                self._others.append(door := Door(place, of_grpc(self._private_server), self._parts.background))
                 await door.open()
             except (OSError, Refusal) as error:
                 log.get(socket=str(path)).warning("former_link_unusable", error=str(error))
 
     async def _close_doors(self, cut_s: float) -> None:
-        doors = [self._private, *self._others]
+        doors = [self._private, *self._others, *([self._inner] if self._inner is not None else [])]
         public: list[Door | TcpDoor] = [self._public, *([self._tcp] if self._tcp is not None else [])]
         await asyncio.gather(*(door.close(ANSWER_S) for door in public), *(door.close(cut_s) for door in doors))
         for door in self._others:

@@ -44,7 +44,7 @@ def catalogue(base: Path, *, text: str = "", library: Path | None = None, time_s
     keeper = Keeper()
     return Catalogue(
         config=config.load(base / "config.toml"),
-        paths=Paths(state_dir=base, socket=base / "s", link_socket=base / "l"),
+        paths=Paths(state_dir=base, socket=base / "s", link_socket=base / "l", runtime_dir=base),
         clock=SystemClock(),
         background=Background(lambda _: None),
         keeper=keeper,
