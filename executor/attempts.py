@@ -90,6 +90,11 @@ class Attempt:
         raise NotImplementedError
 
     @property
+    def uid(self) -> int | None:
+        """As whom it is run; None: as the one who runs the service."""
+        return self.given.uid if self.given.HasField("uid") else None
+
+    @property
     def running(self) -> bool:
         """Whether it has a runner and no verdict."""
         raise NotImplementedError

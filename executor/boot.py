@@ -32,6 +32,8 @@ class Boot:
     """So many calls of async functions may be here at the same time."""
     spool_bytes: int = 1 << 30
     """So much output may wait in a file while no supervisor is there; 0: none."""
+    several_users: bool = False
+    """Whether each task is run as the user that its assignment names."""
     home: str = ""
     homeless_s: float = 60.0
     """A home that is still gone after so long will not come back; a folder that is being replaced is sooner."""

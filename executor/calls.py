@@ -57,7 +57,8 @@ class Call(Attempt):
     def kind(self) -> Kind:
         """Which hosts it may have: those with the newest code of its source."""
         source = self.given.source
-        return Kind(self.given.profile, source, self._floor.sources[source]["generation"], self.shared)
+        generation = self._floor.sources[source]["generation"]
+        return Kind(self.given.profile, source, generation, self.shared, self.uid)
 
     @property
     def gone(self) -> bool:

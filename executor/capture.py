@@ -25,9 +25,14 @@ MOST_DRAINED_BYTES = 8 * 1024 * 1024
 
 
 class Capture:
-    """Reads both streams into `sink(stream, data)`. Raises OSError when there is no descriptor left."""
+    """Reads both streams into `sink(stream, data)`. Raises OSError when there is no descriptor left.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sink: Callable[[int, bytes], None]) -> None:
+    `uid`: whose the pipes are; only theirs may be opened again as /dev/stdout and /dev/stderr.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, sink: Callable[[int, bytes], None], uid: int | None = None
+    ) -> None:
         self._loop = loop
         self._sink = sink
         self._readers: dict[int, int] = {}
@@ -39,6 +44,7 @@ class Capture:
         try:
             for stream in STREAMS:
                 self._open(stream)
+            hand_over(self._writers, uid)
         except OSError:
             self.close()
             raise
@@ -132,3 +138,10 @@ class Capture:
         drained, self._drained = self._drained, None
         if drained:
             drained()
+
+
+def hand_over(pipes: list[int], uid: int | None) -> None:
+    """Make these pipes a user's. Raises OSError."""
+    if uid is not None:
+        for pipe in pipes:
+            os.fchown(pipe, uid, -1)

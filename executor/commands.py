@@ -38,7 +38,7 @@ class Command(Attempt):
     @property
     def kind(self) -> Kind:
         """Which runners it may have."""
-        return Kind(self.given.profile)
+        return Kind(self.given.profile, uid=self.uid)
 
     @property
     def running(self) -> bool:
@@ -54,7 +54,7 @@ class Command(Attempt):
         """Start it on an idle runner. Raises OSError when descriptors or memory run out; nothing is started then."""
         house = self._house
         order = run_order(self.given, house.boot)
-        self._capture = Capture(house.loop, self._read)
+        self._capture = Capture(house.loop, self._read, self.uid)
         try:
             stdin = [stdin_file(self.given.payload.stdin)] if order.stdin else []
             runner.send(order, [*stdin, *self._capture.take_writers()])

@@ -99,6 +99,8 @@ class Floor:
         elif given.profile not in self.boot.profiles:
             text = f"this executor does not know the profile {given.profile!r}"
             self._conclude(attempt, verdicts.refused(EndReason.SPAWN_FAILED, text))
+        elif self.boot.several_users != given.HasField("uid"):
+            self._conclude(attempt, verdicts.refused(EndReason.USER_UNUSABLE, "as whom to run it was not said"))
         elif isinstance(attempt, Call) and attempt.gone:
             self._conclude(attempt, _no_such_function(given))
 
@@ -247,8 +249,9 @@ class Floor:
             return False
 
     def warm_up(self) -> None:
-        """Have a runner ready before the first task comes."""
-        self._start_runners(self.pool.favourite, 1)
+        """Have a runner ready before the first task comes, where it is known whose that will be."""
+        if not self.boot.several_users:
+            self._start_runners(self.pool.favourite, 1)
 
     # -- what attempts say
 
@@ -291,6 +294,12 @@ class Floor:
         if runner.up and runner.up.notes:
             notes = "; ".join(runner.up.notes)
             self.outbox.log("warning", "profile_not_fully_applied", profile=runner.kind.profile, notes=notes)
+
+    def runner_unfit(self, runner: Runner, message: str) -> None:
+        """It cannot become what it was to be: nothing can be run as that user."""
+        self.outbox.log("warning", "user_unusable", uid=str(runner.kind.uid), error=message)
+        self.fail_waiting(runner.kind, verdicts.refused(EndReason.USER_UNUSABLE, message))
+        self.fill()
 
     def runner_reported(self, runner: Runner, report: Message) -> None:
         """It said this about its task."""
@@ -392,10 +401,10 @@ class Floor:
         self._burials.soon(runner)
 
     def fail_waiting(self, kind: Kind, verdict: Verdict) -> None:
-        """So it is for all that wait for such a host."""
+        """So it is for all that wait for such a runner."""
         for attempt_id in [*self._shared, *self.desk.waiting]:
             attempt = self.attempts[attempt_id]
-            if isinstance(attempt, Call) and not attempt.gone and attempt.kind == kind:
+            if not (isinstance(attempt, Call) and attempt.gone) and attempt.kind == kind:
                 self._conclude(attempt, verdict)
 
     # -- what follows from it

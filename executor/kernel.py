@@ -9,9 +9,14 @@ import signal
 SIGSET_WORDS = 16
 SFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNS = 0x00020000
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
+CAPABILITY_VERSION = 0x20080522
+KEYCTL = {"x86_64": 250, "aarch64": 219}
+"""The number of the system call, where we know it."""
+KEYCTL_JOIN_SESSION_KEYRING = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -40,6 +45,25 @@ def reset_signals() -> None:
 def enter_mount_namespace() -> bool:
     """A mount namespace of our own, as a mark on all we start; mounts spread as before. False without the privilege."""
     return bool(_libc.unshare(CLONE_NEWNS) == 0)
+
+
+def drop_capabilities() -> None:
+    """Have no privilege any more, nor any to hand on (capset(2), version 3)."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    if _libc.capset(header, (ctypes.c_uint32 * 6)()):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def keep_from_tracers() -> None:
+    """Others of this user may neither trace this process nor read its memory; a program it execs is like any other."""
+    _prctl(PR_SET_DUMPABLE, 0)
+
+
+def leave_session_keyring() -> None:
+    """Have an empty session keyring of our own: that of the one who started the service holds their keys."""
+    number = KEYCTL.get(os.uname().machine)
+    if number is not None:
+        _libc.syscall(number, KEYCTL_JOIN_SESSION_KEYRING, None, 0, 0, 0)
 
 
 def signal_descriptor(number: signal.Signals) -> int:

@@ -13,12 +13,14 @@ from .host_messages import HOST_TYPES, HostOrder, HostReport
 class Setup(NamedTuple):
     """Order, the first: become a runner of this profile, as long as this executor lives.
 
-    `host`: then go on as this program, a function host; empty: as what you are.
+    `host`: then go on as this program, a function host; empty: as what you are. `uid`: as this user; None: as who you
+    are.
     """
 
     executor_pid: int
     profile: dict[str, Any]
     host: list[str]
+    uid: int | None = None
 
 
 class Run(NamedTuple):
@@ -58,6 +60,12 @@ class Up(NamedTuple):
     start_ticks: int
     mount_namespace: int
     notes: list[str]
+
+
+class Unfit(NamedTuple):
+    """Report instead of Up: it cannot become what it was to be, and ends."""
+
+    message: str
 
 
 class Started(NamedTuple):
@@ -122,10 +130,10 @@ class Exited(NamedTuple):
 
 
 Order = Setup | Run | Term | Kill | Pause | HostOrder
-Report = Up | Started | Refused | Stopping | Paused | Exited | HostReport
+Report = Up | Unfit | Started | Refused | Stopping | Paused | Exited | HostReport
 Message = Order | Report
 
 TYPES: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (Setup, Run, Term, Kill, Pause, Up, Started, Refused, Stopping, Paused, Exited, *HOST_TYPES)
+    for kind in (Setup, Run, Term, Kill, Pause, Up, Unfit, Started, Refused, Stopping, Paused, Exited, *HOST_TYPES)
 }

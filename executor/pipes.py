@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .capture import MOST_DRAINED_BYTES, PIPE_BYTES
+from .capture import MOST_DRAINED_BYTES, PIPE_BYTES, hand_over
 from .output import STREAMS
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Pipes:
-    """Both streams. Raises OSError when there is no descriptor left."""
+    """Both streams, of a user's where one is named. Raises OSError when there is no descriptor left."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, uid: int | None = None) -> None:
         self._loop = loop
         self._readers: dict[int, int] = {}
         self._writers: list[int] = []
@@ -33,6 +33,7 @@ class Pipes:
                 self._readers[stream], writer = os.pipe2(os.O_CLOEXEC)
                 self._writers.append(writer)
                 os.set_blocking(self._readers[stream], False)
+            hand_over(self._writers, uid)
         except OSError:
             self.close()
             raise

@@ -18,7 +18,7 @@ from ..proto.procs import NONCE_VARIABLE
 from .host_messages import Ended, Ready
 from .hosts import BEGIN, RUNNER_VARIABLE, Host
 from .kinds import Kind
-from .messages import Exited, Setup, Up
+from .messages import Exited, Setup, Unfit, Up
 from .pipes import Pipes
 from .port import Port
 from .runners import Runner
@@ -43,6 +43,9 @@ class Overseer(Protocol):
 
     def runner_up(self, runner: Runner) -> None:
         """It waits for its acknowledgement."""
+
+    def runner_unfit(self, runner: Runner, message: str) -> None:
+        """It cannot become what it was to be, nor could another."""
 
     def runner_reported(self, runner: Runner, report: Message) -> None:
         """It said this about its task."""
@@ -157,13 +160,13 @@ class Pool:
         runner.port = Port(self._loop, ours, lambda report: self._heard(runner, report), runner.kill)
         self._loop.add_reader(runner.pidfd, self._ended, runner)
         host = [self.sources[kind.source]["python"], "-P", "-X", "utf8", BEGIN, "host"] if kind.host else []
-        runner.send(Setup(os.getpid(), self._boot.profiles[kind.profile].as_dict(), host))
+        runner.send(Setup(os.getpid(), self._boot.profiles[kind.profile].as_dict(), host, kind.uid))
 
     def _start_runner(self, kind: Kind, fd: int) -> Runner:
         return Runner(self._spawn(fd, {}, subprocess.DEVNULL, None), kind)
 
     def _start_host(self, kind: Kind, fd: int) -> Host:
-        pipes = Pipes(self._loop)
+        pipes = Pipes(self._loop, kind.uid)
         mark = secrets.token_hex(16)
         own = {RUNNER_VARIABLE: mark, "TSCHED_SOCKET": self._boot.socket}
         try:
@@ -186,6 +189,12 @@ class Pool:
         )
 
     def _heard(self, runner: Runner, report: Message) -> None:
+        if isinstance(report, Up | Unfit) and runner.up:
+            runner.kill()  # a host that says of itself again what it is, and which marks it has
+            return
+        if isinstance(report, Unfit):
+            self._give_up(runner, report)
+            return
         if isinstance(report, Up):
             runner.up = report
             if isinstance(runner, Host):
@@ -201,6 +210,10 @@ class Pool:
             runner.kill()
         else:
             self._overseer.runner_reported(runner, report)
+
+    def _give_up(self, runner: Runner, report: Unfit) -> None:
+        runner.retire()
+        self._overseer.runner_unfit(runner, report.message)
 
     def _ended(self, runner: Runner) -> None:
         """Its pidfd says that it has exited."""

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING
 from ..proto import procs
 from ..proto.clock import SystemClock
 from ..proto.profiles import Profile
+from ..proto.values import EndReason
 from . import kernel, limits
 from .brood import Brood
-from .messages import Exited, Kill, Pause, Refused, Run, Setup, Started, Stopping, Term, Up
+from .messages import Exited, Kill, Pause, Refused, Run, Setup, Started, Stopping, Term, Unfit, Up
 from .pausing import Pausing
 from .spawn import SpawnError, spawn
 from .upward import READ_BYTES, Port
+from .user import User, UserError
 
 if TYPE_CHECKING:
     from .messages import Message, Report
@@ -148,8 +150,9 @@ def start(order: Run, descriptors: list[int]) -> Started:
 class Service:
     """Takes orders until the executor closes the socket."""
 
-    def __init__(self, port: Port, profile: Profile) -> None:
+    def __init__(self, port: Port, profile: Profile, user: User | None = None) -> None:
         self.port = port
+        self.user = user
         self.ears = Ears(port)
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self.cpu_limit_s = profile.limits.get("cpu_s")
@@ -166,6 +169,7 @@ class Service:
         self.tasks += 1
         descriptors = [self.port.descriptors.popleft() for _ in range(2 + order.stdin)]
         try:
+            order = self._for_user(order)
             started = start(order, descriptors if order.stdin else [self.null, *descriptors])
         except SpawnError as error:
             refusal = Refused(order.attempt_id, error.reason, error.message, error.exit_code, CLOCK.now_us())
@@ -176,21 +180,40 @@ class Service:
                 os.close(fd)
         Task(self.port, self.ears, started).see_through(tired=self._tired)
 
+    def _for_user(self, order: Run) -> Run:
+        """The order as it is for the user, who may have gone since the last one. Raises SpawnError."""
+        if self.user is None:
+            return order
+        try:
+            User.of_uid(self.user.uid)
+        except UserError as error:
+            raise SpawnError(EndReason.USER_UNUSABLE, str(error)) from None
+        return order._replace(env=self.user.environment(order.env))
+
     @property
     def _tired(self) -> bool:
-        """Whether a fresh runner would be better: this one's own processor time runs against the limit of its tasks."""
+        """Whether a fresh runner would be better.
+
+        This one's own processor time runs against the limit of its tasks; and it has the groups that its user had.
+        """
+        if self.user is not None and not self.user.unchanged:
+            return True
         spent = self.cpu_limit_s is not None and 2 * time.process_time() > self.cpu_limit_s
         return spent or self.tasks >= TASKS_PER_RUNNER
 
 
-def set_up(setup: Setup) -> Up:
-    """Become what the executor asked for, and say which mark everything below will carry."""
+def set_up(setup: Setup) -> tuple[Up, User | None]:
+    """Become what the executor asked for, and say which mark everything below will carry. Raises UserError."""
     kernel.die_with(setup.executor_pid)
     kernel.become_subreaper()
     kernel.reset_signals()
+    user = None if setup.uid is None else User.of_uid(setup.uid)
     namespace = _own_namespace()
     notes = limits.apply(Profile.of_dict(setup.profile))
-    return Up(os.getpid(), procs.start_ticks(os.getpid()) or 0, namespace or 0, notes)
+    if user is not None:
+        user.become()
+        kernel.die_with(setup.executor_pid)  # the change of user has undone it
+    return Up(os.getpid(), procs.start_ticks(os.getpid()) or 0, namespace or 0, notes), user
 
 
 def become(program: list[str], sock: socket.socket) -> None:
@@ -200,6 +223,13 @@ def become(program: list[str], sock: socket.socket) -> None:
         os.execvp(program[0], [*program, str(sock.fileno())])  # noqa: S606 - what is to be run is in the configuration
     except OSError as error:
         sys.exit(f"{program[0]} cannot be started: {error.strerror}")
+
+
+def _let_go_of_log() -> None:
+    """What is said here from now on is said by somebody else's process: it has no place in the service's log."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, 2)
+    os.close(null)
 
 
 def _own_namespace() -> int | None:
@@ -216,10 +246,17 @@ def main() -> None:
     try:
         setup = port.next()
         assert isinstance(setup, Setup), setup  # noqa: S101 - ours on both ends
-        port.send(set_up(setup))
+        try:
+            up, user = set_up(setup)
+        except UserError as error:
+            port.send(Unfit(str(error)))
+            return
+        port.send(up)
         if setup.host:
             become(setup.host, sock)
-        Service(port, Profile.of_dict(setup.profile)).serve()
+        if user is not None:
+            _let_go_of_log()
+        Service(port, Profile.of_dict(setup.profile), user).serve()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 

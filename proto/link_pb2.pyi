@@ -145,7 +145,7 @@ class Payload(_message.Message):
     def __init__(self, shell: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., stdin: _Optional[bytes] = ..., umask: _Optional[int] = ..., call: _Optional[_Union[_call_pb2.Call, _Mapping]] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("attempt_id", "task_id", "number", "queue", "payload", "timeout_us", "grace_us", "due_at_us", "scheduled_for_us", "profile", "output_cap_bytes", "tapped", "source", "generation", "shared", "max_attempts")
+    __slots__ = ("attempt_id", "task_id", "number", "queue", "payload", "timeout_us", "grace_us", "due_at_us", "scheduled_for_us", "profile", "output_cap_bytes", "tapped", "source", "generation", "shared", "max_attempts", "uid")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +162,7 @@ class Assignment(_message.Message):
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SHARED_FIELD_NUMBER: _ClassVar[int]
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
     attempt_id: int
     task_id: str
     number: int
@@ -178,7 +179,8 @@ class Assignment(_message.Message):
     generation: int
     shared: bool
     max_attempts: int
-    def __init__(self, attempt_id: _Optional[int] = ..., task_id: _Optional[str] = ..., number: _Optional[int] = ..., queue: _Optional[str] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., scheduled_for_us: _Optional[int] = ..., profile: _Optional[str] = ..., output_cap_bytes: _Optional[int] = ..., tapped: bool = ..., source: _Optional[str] = ..., generation: _Optional[int] = ..., shared: bool = ..., max_attempts: _Optional[int] = ...) -> None: ...
+    uid: int
+    def __init__(self, attempt_id: _Optional[int] = ..., task_id: _Optional[str] = ..., number: _Optional[int] = ..., queue: _Optional[str] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., timeout_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., due_at_us: _Optional[int] = ..., scheduled_for_us: _Optional[int] = ..., profile: _Optional[str] = ..., output_cap_bytes: _Optional[int] = ..., tapped: bool = ..., source: _Optional[str] = ..., generation: _Optional[int] = ..., shared: bool = ..., max_attempts: _Optional[int] = ..., uid: _Optional[int] = ...) -> None: ...
 
 class Started(_message.Message):
     __slots__ = ("attempt_id", "pid", "start_ticks", "started_at_us")

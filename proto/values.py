@@ -77,6 +77,8 @@ class EndReason(StrEnum):
     NOT_EXECUTABLE = "not_executable"
     CWD_UNUSABLE = "cwd_unusable"
     SPAWN_FAILED = "spawn_failed"
+    USER_UNUSABLE = "user_unusable"
+    """The user it was to run as is not known to this machine any more, or may run nothing."""
     RUNNER_DIED = "runner_died"
     EXECUTOR_DIED = "executor_died"
     MACHINE_RESTARTED = "machine_restarted"
