@@ -196,6 +196,7 @@ def status(shown: api.StatusResponse, *, now_us: int, columns: int | None, pause
         ("tsched", f"{shown.version}, supervisor {shown.pid}, up {_length(now_us - shown.started_at_us)}"),
         ("state in", shown.state_dir),
         ("socket", shown.socket),
+        ("mode", "several users: tasks run as who submitted them" if shown.several_users else ""),
         ("listens on", shown.addr),
         ("logs in", shown.log_dir),
         ("managed by", shown.managed_by),

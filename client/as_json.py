@@ -244,6 +244,7 @@ def status(status: api.StatusResponse) -> Json:
         "encryption": status.encryption or None,
         "log_dir": status.log_dir or None,
         "addr": status.addr or None,
+        "several_users": status.several_users,
         "executors": [executor(each) for each in status.executors],
     }
 

@@ -651,7 +651,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "pid", "started_at_us", "state_dir", "socket", "tasks", "executors", "draining", "next_due_at_us", "managed_by", "log_dir", "addr", "encryption")
+    __slots__ = ("version", "pid", "started_at_us", "state_dir", "socket", "tasks", "executors", "draining", "next_due_at_us", "managed_by", "log_dir", "addr", "encryption", "several_users")
     class TasksEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -672,6 +672,7 @@ class StatusResponse(_message.Message):
     LOG_DIR_FIELD_NUMBER: _ClassVar[int]
     ADDR_FIELD_NUMBER: _ClassVar[int]
     ENCRYPTION_FIELD_NUMBER: _ClassVar[int]
+    SEVERAL_USERS_FIELD_NUMBER: _ClassVar[int]
     version: str
     pid: int
     started_at_us: int
@@ -685,7 +686,8 @@ class StatusResponse(_message.Message):
     log_dir: str
     addr: str
     encryption: str
-    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_at_us: _Optional[int] = ..., state_dir: _Optional[str] = ..., socket: _Optional[str] = ..., tasks: _Optional[_Mapping[str, int]] = ..., executors: _Optional[_Iterable[_Union[ExecutorStatus, _Mapping]]] = ..., draining: bool = ..., next_due_at_us: _Optional[int] = ..., managed_by: _Optional[str] = ..., log_dir: _Optional[str] = ..., addr: _Optional[str] = ..., encryption: _Optional[str] = ...) -> None: ...
+    several_users: bool
+    def __init__(self, version: _Optional[str] = ..., pid: _Optional[int] = ..., started_at_us: _Optional[int] = ..., state_dir: _Optional[str] = ..., socket: _Optional[str] = ..., tasks: _Optional[_Mapping[str, int]] = ..., executors: _Optional[_Iterable[_Union[ExecutorStatus, _Mapping]]] = ..., draining: bool = ..., next_due_at_us: _Optional[int] = ..., managed_by: _Optional[str] = ..., log_dir: _Optional[str] = ..., addr: _Optional[str] = ..., encryption: _Optional[str] = ..., several_users: bool = ...) -> None: ...
 
 class ExecutorStatus(_message.Message):
     __slots__ = ("id", "pid", "state", "slots", "running", "version")

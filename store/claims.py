@@ -262,6 +262,7 @@ def _claimed(first: First, attempt_id: int) -> model.Claimed:
         kind=row["kind"],
         shared=bool(row["shared"]),
         max_attempts=row["max_attempts"],
+        owner=row["owner"],
         results=first.results,
     )
 

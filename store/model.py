@@ -259,6 +259,7 @@ class Claimed:
     kind: str
     shared: bool
     max_attempts: int
+    owner: str = ""
     results: tuple[bytes | None, ...] = ()
 
 

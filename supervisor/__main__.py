@@ -139,6 +139,7 @@ def _open_store(
         library_dir=options.library_dir.absolute() if options.library_dir else None,
         is_back=bool(handover.pid),
         executor_logs=handover.executor_logs,
+        open_files=(handover.open_files or system.more_descriptors()) if held.paths.system else 0,
     )
 
 
@@ -208,7 +209,7 @@ async def _begin_anew(world: World, service: Service) -> None:
     locks = {name: lock.descriptor for name, lock in world.places.locks.items()}
     try:
         # Asked for last: what was signalled until now goes with it.
-        reload.become(replace(service.handover or heirloom, pid=os.getpid(), locks=locks))
+        reload.become(replace(service.handover or heirloom, pid=os.getpid(), locks=locks, open_files=world.open_files))
     except OSError as error:
         log.get().critical("not_started", error=f"{sys.executable}: {error.strerror}")
 

@@ -25,6 +25,7 @@ from .follow import Follower
 from .logs import Logs
 from .looking import Looking
 from .news import News
+from .owners import OWN, Owners
 from .planner import Lane
 from .pool import Pool
 from .reach import Reach
@@ -55,6 +56,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         news: News,
         answers: FinalAnswers,
         catalogue: Catalogue,
+        owners: Owners = OWN,
     ) -> None:
         self._store = store
         self._behalf = behalf = Behalf(store, clock, config.limits_queued_tasks)
@@ -63,6 +65,7 @@ class Tasks(api_pb2_grpc.TasksServicer):
         self._desk = desk
         self._pool = pool
         self._catalogue = catalogue
+        self._owners = owners
         self._reach = Reach(store=behalf, clock=clock, pool=pool, desk=desk, news=news)
         self._looking = Looking(store=behalf, clock=clock, pool=pool)
         self._waiting = Waiting(behalf, news)
@@ -276,8 +279,11 @@ class Tasks(api_pb2_grpc.TasksServicer):
         return wanted
 
     def _check_taking(self) -> None:
+        """Raises Refusal DRAINING, and FORBIDDEN for one as whom nothing is run."""
         if self.draining:
             raise Refusal(RefusalReason.DRAINING, "the service is stopping and takes no new tasks", "try again later")
+        if (caller := callers.CURRENT.get()) is not None:
+            self._owners.uid(caller.owner)
 
     async def _change(
         self, what: str, task_id: str, command: Callable[[Db], model.TaskRow], children: Sequence[model.Child] = ()

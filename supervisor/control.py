@@ -15,7 +15,7 @@ from ..proto.clock import SECOND_US
 from ..store import audit, executors, model, tasks
 from ..store.check import check
 from ..store.db import Db
-from . import listen
+from . import listen, system
 from .behalf import Behalf
 from .callers import Role
 from .config import Config
@@ -70,6 +70,7 @@ class Control(api_pb2_grpc.ControlServicer):
             log_dir=str(self._world.log_dir or ""),
             addr=self._addr(),
             encryption=self._keys.encryption,
+            several_users=paths.system,
         )
 
     @answered
@@ -80,6 +81,7 @@ class Control(api_pb2_grpc.ControlServicer):
         findings += await source_findings(self._catalogue)
         findings += await asyncio.to_thread(self._tcp_findings)
         findings += self._keys.findings()
+        findings += await asyncio.to_thread(self._system_findings)
         checked += ["marks", "functions", "listeners", "encryption"]
         return api_pb2.DoctorResponse(findings=[_finding(each) for each in findings], checked=checked)
 
@@ -96,6 +98,12 @@ class Control(api_pb2_grpc.ControlServicer):
         )
         rows = await asyncio.wrap_future(self._store.read(query))
         return api_pb2.AuditResponse(entries=[_entry(row) for row in rows])
+
+    def _system_findings(self) -> list[model.Finding]:
+        paths, config = self._world.places.paths, self._config
+        if not paths.system:
+            return []
+        return list(system.findings(config.system_group, paths.socket, root_tasks=config.system_root_tasks))
 
     def _tcp_findings(self) -> list[model.Finding]:
         tcp = self._world.tcp

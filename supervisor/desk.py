@@ -21,6 +21,7 @@ from .alarm import Alarm
 from .background import Background
 from .ends import announce, announce_children
 from .news import News
+from .owners import OWN, Owners
 from .planner import Lane
 from .session import Session
 from .taps import Taps
@@ -111,6 +112,7 @@ class Desk:
         taps: Taps,
         news: News,
         catalogue: Catalogue,
+        owners: Owners = OWN,
         make_alarm: AlarmMaker,
         background: Background,
     ) -> None:
@@ -119,6 +121,7 @@ class Desk:
         self._taps = taps
         self._news = news
         self._catalogue = catalogue
+        self._owners = owners
         self._sessions: dict[str, Session] = {}
         self._lanes: dict[Lane, int] = {}
         """Lanes that may hold ready tasks, and how often each was said to."""
@@ -269,11 +272,11 @@ class Desk:
     def _assignments(
         self, executor: str, rows: list[model.Claimed], unfit: list[model.FinishReport]
     ) -> Iterator[link_pb2.Assignment]:
-        """What the executor is told of each; those that cannot be called with what their parents returned are left."""
+        """What the executor is told of each; those that cannot be run as they are are left."""
         for row in rows:
             try:
                 tapped = self._taps.get(row.task_id) is not None
-                yield reports.assignment(row, tapped=tapped, catalogue=self._catalogue)
+                yield reports.assignment(row, tapped=tapped, catalogue=self._catalogue, owners=self._owners)
             except Refusal as refusal:
                 unfit.append(reports.unfit_report(row, executor, refusal, self._clock.now_us()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import secrets
 import subprocess
 import sys
@@ -55,9 +56,12 @@ class Launcher:
         home: Path,
         link_socket: Path,
         public_socket: Path,
+        several_users: bool = False,
+        open_files: int = 0,
     ) -> None:
         """`new_data_key` makes what an executor seals its output under; None: it seals nothing."""
         self._clock = clock
+        self._open_files = open_files
         self._new_data_key = new_data_key
         self._boot: dict[str, Any] = {
             "home": str(home),
@@ -69,6 +73,7 @@ class Launcher:
             "async_calls": config.executors_async_calls,
             "spool_bytes": config.executors_spool_bytes,
             "profiles": [profile.as_dict() for profile in config.profiles.values()],
+            "several_users": several_users,
             "version": __version__,
         }
         told = json.dumps({**self._boot, "encryption": config.store_encryption}, sort_keys=True).encode()
@@ -82,6 +87,7 @@ class Launcher:
         with ExitStack() as unused:
             unused.callback(os.close, boot_writing)
             process, stderr = _start_process(executor, boot_reading)
+            self._limit(process.pid)
             unused.pop_all()
         return Launched(
             row=self._row(executor, secret, data_key, process.pid),
@@ -90,6 +96,12 @@ class Launcher:
             boot_writing=boot_writing,
             stderr=stderr,
         )
+
+    def _limit(self, pid: int) -> None:
+        """Take back what only this process needs, before it starts anything: tasks inherit it."""
+        if self._open_files:
+            _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (self._open_files, hard))
 
     def _row(self, executor: str, secret: str, data_key: bytes | None, pid: int) -> model.ExecutorRow:
         return model.ExecutorRow(

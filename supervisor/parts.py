@@ -24,6 +24,7 @@ from .link import Link
 from .listen import Way
 from .news import News
 from .notify import Manager
+from .owners import Owners
 from .places import Places
 from .pool import Pool
 from .predecessor import Predecessor
@@ -52,8 +53,16 @@ class World:
     """Where to listen on TCP, too."""
     is_back: bool = False
     """It was here before, and began anew."""
+    open_files: int = 0
+    """How many descriptors executors may have to begin with; 0: as many as this process."""
     executor_logs: Mapping[str, int] = field(default_factory=dict)
     """The stderr of executors that were here before this program was."""
+
+    @property
+    def owners(self) -> Owners:
+        """As whom tasks run."""
+        system = self.places.paths.system
+        return Owners(several_users=system, root_tasks=self.config.system_root_tasks)
 
     async def answers(self) -> None:
         """Wait until both writers of the store have answered; what they answer is another matter (a full disk is)."""
@@ -129,6 +138,7 @@ def _desk(world: World, background: Background, catalogue: Catalogue, *, news: N
         taps=taps,
         news=news,
         catalogue=catalogue,
+        owners=world.owners,
         make_alarm=partial(WallAlarm, asyncio.get_running_loop()),
         background=background,
     )
@@ -147,6 +157,8 @@ def _pool(world: World, background: Background, ended: Callable[[model.Ended, st
             home=paths.state_dir,
             link_socket=paths.link_socket,
             public_socket=paths.socket,
+            several_users=paths.system,
+            open_files=world.open_files,
         ),
         settler=Settler(world.store, world.clock, ended),
         background=background,
@@ -167,4 +179,5 @@ def _tasks(
         news=news,
         answers=answers,
         catalogue=catalogue,
+        owners=world.owners,
     )

@@ -38,6 +38,8 @@ class Handover:
     stop: tuple[float, bool] | None = None
     """A stop that was asked for too late: how long to drain, and whether to end tasks then."""
     version: str = ""
+    open_files: int = 0
+    """How many descriptors executors may have to begin with; 0: that was not changed."""
 
     @property
     def descriptors(self) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..proto import link_pb2
-from ..proto.errors import Refusal
+from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import AttemptState, EndReason
 from ..store import model
 from .filling import filled
@@ -13,10 +13,13 @@ from .views import set_known
 
 if TYPE_CHECKING:
     from .catalogue import Catalogue
+    from .owners import Owners
 
 
-def assignment(claimed: model.Claimed, *, tapped: bool, catalogue: Catalogue) -> link_pb2.Assignment:
-    """What an executor is told of a task that it shall run. Raises Refusal BAD_ARGUMENTS when it cannot be called.
+def assignment(claimed: model.Claimed, *, tapped: bool, catalogue: Catalogue, owners: Owners) -> link_pb2.Assignment:
+    """What an executor is told of a task that it shall run.
+
+    Raises Refusal BAD_ARGUMENTS when it cannot be called, FORBIDDEN when its owner may run nothing.
 
     Where nobody has its function any more no source is named, and the executor says so.
     """
@@ -36,7 +39,8 @@ def assignment(claimed: model.Claimed, *, tapped: bool, catalogue: Catalogue) ->
     told.payload.ParseFromString(claimed.payload)
     if told.payload.HasField("call"):
         _name_source(told, claimed, catalogue)
-    set_known(told, timeout_us=claimed.timeout_us, scheduled_for_us=claimed.scheduled_for_us)
+    uid = owners.uid(claimed.owner)
+    set_known(told, timeout_us=claimed.timeout_us, scheduled_for_us=claimed.scheduled_for_us, uid=uid)
     return told
 
 
@@ -53,14 +57,15 @@ def _name_source(told: link_pb2.Assignment, claimed: model.Claimed, catalogue: C
 
 
 def unfit_report(claimed: model.Claimed, executor: str, why: Refusal, now_us: int) -> model.FinishReport:
-    """The end of an attempt that no executor was told of: it cannot be called as it was meant to be."""
+    """The end of an attempt that no executor was told of: it cannot be called as it was meant to be, or by nobody."""
+    is_owner = why.reason is RefusalReason.FORBIDDEN
     return model.FinishReport(
         attempt_id=claimed.attempt_id,
         executor=executor,
         state=AttemptState.FAILED,
         exit_code=None,
         signal=None,
-        reason=EndReason.BAD_ARGUMENTS,
+        reason=EndReason.USER_UNUSABLE if is_owner else EndReason.BAD_ARGUMENTS,
         message=why.message,
         started_at_us=None,
         finished_at_us=now_us,

@@ -3,7 +3,8 @@
 
 -- first_ready: the first ready tasks of a lane, in their order, with what is needed to run them
 SELECT t.seq, t.id AS task_id, t.attempt + 1 AS number, t.queue, t.timeout_us, t.grace_us, t.due_at_us,
-    t.scheduled_for_us, t.profile, t.output_cap_bytes, t.kind, t.shared, t.max_attempts, p.revision, p.sealed,
+    t.scheduled_for_us, t.profile, t.output_cap_bytes, t.kind, t.shared, t.max_attempts, t.owner,
+    p.revision, p.sealed,
     EXISTS (SELECT 1 FROM dependencies AS d WHERE d.task = t.seq AND d.wants_result = 1) AS wants_results
 FROM tasks AS t INDEXED BY tasks_ready LEFT JOIN payloads AS p ON p.task = t.seq
 WHERE t.state = 'ready' AND t.shared = :shared AND t.queue = :queue ORDER BY t.priority DESC, t.due_at_us, t.seq LIMIT :limit
