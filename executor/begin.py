@@ -1,4 +1,4 @@
-"""The door into a function's own interpreter, run by its path: `PYTHON -X utf8 .../begin.py describe | host FD`.
+"""The door into a function's own interpreter, run by its path: `PYTHON -X utf8 .../begin.py describe [UID] | host FD`.
 
 That interpreter need not have tsched. Its package is put into sys.modules from where this file lies, and sys.path stays
 as it was, so that of what else is installed beside tsched nothing is seen. A process that multiprocessing starts from
@@ -35,9 +35,9 @@ if __name__ == "__main__":
         from tsched.executor import host
 
         host.main(words[1:])
-    elif words == ["describe"]:
+    elif words[:1] == ["describe"]:
         from tsched.executor import describe
 
-        describe.main()
+        describe.main(words[1:])
     else:
-        sys.exit("tsched: begin.py describe | begin.py host FD")
+        sys.exit("tsched: begin.py describe [UID] | begin.py host FD")

@@ -17,8 +17,13 @@ from .parameters import doc_of, params_of, signature_of
 from .sources import Source, look
 
 
-def main() -> NoReturn:
-    """Answer, and leave without waiting for what the code started: threads, atexit, its own children."""
+def main(words: list[str]) -> NoReturn:
+    """Answer, and leave without waiting for what the code started: threads, atexit, its own children.
+
+    `words`: the uid of the user to be first, if any.
+    """
+    for uid in words:
+        _become(int(uid))
     answer_fd = os.dup(1)
     os.dup2(2, 1)
     source = json.loads(sys.stdin.buffer.read())
@@ -28,6 +33,16 @@ def main() -> NoReturn:
         with contextlib.suppress(Exception):
             stream.flush()
     os._exit(code)
+
+
+def _become(uid: int) -> None:
+    """Be this user before any code is loaded; where that cannot be, none is."""
+    from .user import User, UserError  # noqa: PLC0415 - few need it
+
+    try:
+        User.of_uid(uid).become()
+    except (UserError, OSError) as error:
+        sys.exit(f"it is looked at as user {uid}, and that cannot be: {error}")
 
 
 def described(source: Source) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from ..proto import link_pb2
 from ..proto.clock import Clock
 from ..proto.errors import Refusal, RefusalReason
-from . import complaints, log, remembered, sources
+from . import complaints, log, remembered, sources, system
 from .background import Background
 from .config import Config
 from .entries import PLUGIN_KINDS, Entry, Origin, entries_of
@@ -55,7 +55,9 @@ class Catalogue:
         self._clock = clock
         self._background = background
         self._asked_library = library_dir
-        self._inspector = inspector or Inspector(keeper, paths.state_dir)
+        self._several_users = paths.system
+        nobody = system.nobody() if paths.system else None
+        self._inspector = inspector or Inspector(keeper, paths.state_dir, uid=nobody)
         self._callbacks: list[Callable[[], None]] = []
         self._first_done = False
         self._changed = asyncio.Event()
@@ -118,7 +120,7 @@ class Catalogue:
     @property
     def library(self) -> Path | None:
         """The folder of plugins, if there is one."""
-        return sources.library_of(self._config, self._state_dir, self._asked_library)
+        return sources.library_of(self._config, self._state_dir, self._asked_library, several_users=self._several_users)
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Have this called whenever sources or functions are others than before."""

@@ -2,7 +2,7 @@
 
 The code is the user's: it may never end, print without end, fork, exit or crash. So the child has a session of its own,
 a time limit, bounded output, none of our environment but what every program needs, and a mark by which everything it
-started is found and ended.
+started is found and ended. Where the service runs tasks as others, it looks as nobody: root imports nothing.
 """
 
 from __future__ import annotations
@@ -68,11 +68,14 @@ class Description:
 class Inspector:
     """Looks at sources, a few at a time."""
 
-    def __init__(self, keeper: Keeper, home: Path, *, program: Path = PROGRAM, time_s: float = TIME_S) -> None:
+    def __init__(
+        self, keeper: Keeper, home: Path, *, program: Path = PROGRAM, time_s: float = TIME_S, uid: int | None = None
+    ) -> None:
         self._keeper = keeper
         self._mark = f"{HOME_VARIABLE}={hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()}"
         self._program = program
         self._time_s = time_s
+        self._as_whom = [] if uid is None else [str(uid)]
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def clear(self) -> None:
@@ -93,7 +96,7 @@ class Inspector:
                 return _understood(child, origin.name)
 
     async def _start(self, origin: Origin, generation: int, opened: ExitStack) -> _Child:
-        words = [origin.python, "-X", "utf8", str(self._program), "describe"]
+        words = [origin.python, "-X", "utf8", str(self._program), "describe", *self._as_whom]
         told = json.dumps({**asdict(origin), "generation": generation}).encode()
         nonce = secrets.token_hex(16)
         async with self._keeper.undisturbed():

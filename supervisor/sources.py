@@ -27,6 +27,8 @@ LIBRARY = ".so"
 LIBRARY_PREFIX = "lib"
 CACHE = "__pycache__"
 SYSTEM_STATE = Path("/var/lib/tsched")
+SHARED_LIBRARY = Path("/usr/local/lib/tsched/plugins")
+"""Of a service of several users, whose state folder is closed to them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +49,13 @@ def default_library(state_dir: Path) -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "tsched" / "plugins"
 
 
-def library_of(config: Config, state_dir: Path, asked: Path | None) -> Path | None:
+def library_of(config: Config, state_dir: Path, asked: Path | None, *, several_users: bool = False) -> Path | None:
     """The folder of plugins; None when there is none and none was asked for."""
     if asked is not None:
         return asked
     if config.library_folder:
         return Path(config.library_folder)
-    default = default_library(state_dir)
+    default = SHARED_LIBRARY if several_users else default_library(state_dir)
     return default if endpoint.is_there(default) else None
 
 

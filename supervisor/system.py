@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
+import pwd
 import resource
 import stat
 import sys
@@ -20,8 +21,10 @@ from . import trust
 from .front import Access
 
 EVERYBODY = "*"
+NOBODY, NOBODY_UID = "nobody", 65534
 ONLY_ROOT = 0o600
 PACKAGE = Path(__file__).resolve().parent.parent
+ROOMS = ("cli", "client", "executor", "proto", "store", "supervisor")
 OTHERS_ENTER = stat.S_IXOTH
 OTHERS_READ = stat.S_IROTH
 DESCRIPTORS_KEPT = 256
@@ -34,6 +37,7 @@ def check(config_path: Path | None) -> None:
     """All that has to be so before it starts. Raises Refusal."""
     check_root()
     check_config(config_path)
+    check_program()
     check_reach()
 
 
@@ -54,6 +58,19 @@ def check_config(path: Path | None) -> None:
         raise Refusal(RefusalReason.BAD_CONFIG, str(error), "root alone may change the configuration") from None
     except OSError as error:
         raise Refusal(RefusalReason.BAD_CONFIG, f"cannot read {path}: {error.strerror}", "name another") from None
+
+
+def check_program() -> None:
+    """Others must not be able to change what root runs. Raises Refusal BAD_CONFIG."""
+    try:
+        trust.check_file(Path(sys.executable))
+        for room in ROOMS:
+            trust.check_tree(PACKAGE / room)
+        for folder in (PACKAGE, PACKAGE.parent, Path(psutil.__file__).parent.parent):
+            trust.check_folder(folder)
+    except trust.UnsafeError as error:
+        message = f"others could change what this service runs as root: {error}"
+        raise Refusal(RefusalReason.BAD_CONFIG, message, "install tsched as root, where only root may write") from None
 
 
 def check_reach() -> None:
@@ -80,6 +97,14 @@ def closed_to_others(path: Path) -> Path | None:
         return closed_to_others(Path(os.path.normpath(path.parent / path.readlink())))
     needed = OTHERS_READ | (OTHERS_ENTER if path.is_dir() else 0)
     return path if path.stat().st_mode & needed != needed else None
+
+
+def nobody() -> int:
+    """Whom sources of functions are looked at as: code that root did not choose runs as root nowhere."""
+    try:
+        return pwd.getpwnam(NOBODY).pw_uid
+    except KeyError:
+        return NOBODY_UID
 
 
 def access(group: str) -> Access:

@@ -6,13 +6,14 @@ import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from support import procs
+from support import procs, world
 from support.fake_api import FakeApi
 from support.service import Service
+from support.system import Account, System, accounts
 from support.wait import until
 from support.witness import Witness
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 SETTLE_S = 2.0
+S = TypeVar("S", bound=Service)
 SHOWN_LOG_BYTES = 20_000
 
 failed = pytest.StashKey[bool]()
@@ -68,9 +70,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @contextmanager
-def _service(config: str, request: pytest.FixtureRequest) -> Iterator[Service]:
+def _service(make: Callable[[Path], S], request: pytest.FixtureRequest) -> Iterator[S]:
     base = Path(tempfile.mkdtemp(prefix="ts-"))
-    service = Service(base, config)
+    service = make(base)
     item = request.node
     item.stash.setdefault(services, []).append(service)
     started = False
@@ -89,7 +91,30 @@ def _service(config: str, request: pytest.FixtureRequest) -> Iterator[Service]:
 def make_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
     """Starts services: `make_service(config="[executors]\\ncount = 1\\n")`."""
     with ExitStack() as stack:
-        yield lambda config="": stack.enter_context(_service(config, request))
+        yield lambda config="": stack.enter_context(_service(lambda base: Service(base, config), request))
+
+
+@pytest.fixture(scope="session")
+def everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An environment that all users of this machine can reach; made by whichever worker comes first."""
+    if why := world.why_not():
+        pytest.skip(why)
+    with world.shared(tmp_path_factory.getbasetemp()) as env:
+        yield env
+
+
+@pytest.fixture(scope="session")
+def people(everywhere: Path) -> Iterator[tuple[Account, Account, Account]]:
+    """Two users of a service of several users, and one who may not use it."""
+    with accounts() as made:
+        yield made
+
+
+@pytest.fixture
+def make_system(everywhere: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., System]]:
+    """Starts services of several users."""
+    with ExitStack() as stack:
+        yield lambda config="": stack.enter_context(_service(lambda base: System(base, everywhere, config), request))
 
 
 @pytest.fixture

@@ -64,6 +64,8 @@ class Service:
 
     def __init__(self, base: Path, config: str = "") -> None:
         self.base = base
+        self.program: tuple[str, ...] = (str(TSCHED),)
+        self.supervisor: tuple[str, ...] = (sys.executable, "-P", "-m", "tsched.supervisor")
         self.state_dir = base / "state"
         self.socket = base / "s"
         self.log_path = base / "service.log"
@@ -92,7 +94,7 @@ class Service:
         """Starts the supervisor and waits until it is ready; AssertionError with its words when it will not be."""
         assert not self.running, "the supervisor runs already"
         read, write = os.pipe()
-        argv = [sys.executable, "-P", "-m", "tsched.supervisor", "--ready-fd", str(write)]
+        argv = [*self.supervisor, "--ready-fd", str(write)]
         argv += ["--state-dir", str(self.state_dir), "--socket", str(self.socket)]
         argv += ["--config", self.env["TSCHED_CONFIG"]] if "TSCHED_CONFIG" in self.env else []
         with self.log_path.open("ab") as log:
@@ -183,7 +185,7 @@ class Service:
     ) -> Result:
         """Runs `tsched ARGS`; with `check` (the default) any exit code but 0 is a failure of the test."""
         done = subprocess.run(
-            [TSCHED, *args],
+            [*self.program, *args],
             check=False,
             stdin=subprocess.DEVNULL if input is None else None,
             input=input,
@@ -199,7 +201,9 @@ class Service:
     def spawn(self, *args: str, **options: Any) -> subprocess.Popen[bytes]:
         """Starts `tsched ARGS` with pipes and leaves it running; it is killed at the end of the test."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen([TSCHED, *args], env=self.env, cwd=self.base, bufsize=0, **{**pipes, **options})
+        process = subprocess.Popen(
+            [*self.program, *args], env=self.env, cwd=self.base, bufsize=0, **{**pipes, **options}
+        )
         self._spawned.append(process)
         return process
 

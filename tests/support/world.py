@@ -10,6 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -35,14 +38,31 @@ def why_not() -> str:
     return "" if found == wanted else f"{PYTHON} is {found or 'not there'}, and what is installed is for {wanted}"
 
 
-def build(folder: Path) -> Path:
-    """The environment's folder, made once for all who ask beside each other."""
-    folder.mkdir(mode=0o755, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "env/bin/tsched").exists():
+@contextmanager
+def shared(run: Path) -> Iterator[Path]:
+    """The environment, made once for all workers of this run, and removed by whoever leaves last."""
+    name = run.parent.name if run.name.startswith("popen-") else run.name
+    folder = Path(tempfile.gettempdir()) / f"tsx-world-{name}"
+    with _sole(folder):
+        folder.mkdir(mode=0o755, exist_ok=True)
+        if not (folder / "env").exists():
             _make(folder / "env")
-    return folder / "env"
+        (folder / f"user-{os.getpid()}").touch()
+    try:
+        yield folder / "env"
+    finally:
+        with _sole(folder):
+            (folder / f"user-{os.getpid()}").unlink()
+            if not any(folder.glob("user-*")):
+                shutil.rmtree(folder)
+
+
+@contextmanager
+def _sole(folder: Path) -> Iterator[None]:
+    """One process at a time."""
+    with Path(f"{folder}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _make(env: Path) -> None:
