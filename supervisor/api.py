@@ -13,7 +13,7 @@ from ..proto.errors import Refusal, RefusalReason
 from ..proto.values import EndReason, TaskState
 from ..store import Store, model, tasks
 from ..store.db import Db
-from . import changes, drafts, durable, log, views
+from . import callers, changes, drafts, durable, log, views
 from .behalf import SUBMIT, Behalf
 from .catalogue import Catalogue
 from .config import Config
@@ -230,9 +230,12 @@ class Tasks(api_pb2_grpc.TasksServicer):
     ) -> list[tuple[model.Submitted, Lane | None]]:
         """Store all tasks of a request, or none; each with its lane, None where that has been seen to.
 
-        `at_once`: where the service is idle they are given out in the same transaction.
+        `at_once`: where the service is idle they are given out in the same transaction. Raises Refusal FORBIDDEN for a
+        caller as whom nothing is run.
         """
         self._check_taking()
+        if (caller := callers.CURRENT.get()) is not None:
+            self._owners.uid(caller.owner)
         wanted = await self._drafts(request)
         lanes = {Lane(draft.queue, draft.shared) for draft in wanted if draft.state == TaskState.READY}
         turn = self._desk.turn(*lanes) if at_once and len(lanes) == 1 else None
@@ -279,11 +282,8 @@ class Tasks(api_pb2_grpc.TasksServicer):
         return wanted
 
     def _check_taking(self) -> None:
-        """Raises Refusal DRAINING, and FORBIDDEN for one as whom nothing is run."""
         if self.draining:
             raise Refusal(RefusalReason.DRAINING, "the service is stopping and takes no new tasks", "try again later")
-        if (caller := callers.CURRENT.get()) is not None:
-            self._owners.uid(caller.owner)
 
     async def _change(
         self, what: str, task_id: str, command: Callable[[Db], model.TaskRow], children: Sequence[model.Child] = ()
