@@ -74,7 +74,7 @@ def _refusal(problem: dict[str, str]) -> Refusal:
 
 def _found(args: Namespace) -> Any:
     """What the supervisor, asked to check and nothing else, says. Raises Refusal INTERNAL when it cannot be asked."""
-    words = [*launch.program(), "--check-config", *launch.configured(args.config)]
+    words = [*launch.program(), "--check-config", *["--system"] * args.system, *launch.configured(args.config)]
     done = subprocess.run(words, check=False, capture_output=True, timeout=CHECK_S, stdin=subprocess.DEVNULL)
     try:
         return json.loads(done.stdout)

@@ -37,6 +37,8 @@ def _service(args: Namespace) -> int:
 
 
 def _unit(args: Namespace) -> unit.Unit:
+    if args.system:
+        return _shared_unit(args)
     config = launch.configured(args.config)
     named = endpoint.default_config_path()
     if not config and os.environ.get("XDG_CONFIG_HOME") and endpoint.is_there(named):
@@ -47,6 +49,22 @@ def _unit(args: Namespace) -> unit.Unit:
         more=["--socket", str(connect.socket_path(args))] if args.socket else [],
         config=config,
         stop_s=configure.stop_timeout_s(args),
+    )
+
+
+def _shared_unit(args: Namespace) -> unit.Unit:
+    """Of the service of several users. Raises Refusal BAD_USAGE for who cannot have it."""
+    if args.user or os.geteuid() != 0:
+        message = "the service of several users is root's, and no user's unit"
+        raise Refusal(RefusalReason.BAD_USAGE, message, "sudo tsched service install --system")
+    state_dir, socket = connect.system_places(args)
+    return unit.build(
+        user=False,
+        state_dir=state_dir,
+        more=["--socket", str(socket)] if socket != endpoint.SYSTEM_SOCKET else [],
+        config=launch.configured(args.config),
+        stop_s=configure.stop_timeout_s(args),
+        system=True,
     )
 
 
@@ -112,7 +130,8 @@ def _systemctl(made: unit.Unit, calls: list[list[str]]) -> None:
 def _other_pid(args: Namespace) -> int | None:
     """The supervisor that runs on that state folder without systemd."""
     with suppress(Refusal):
-        holding = presence.holder(presence.state_lock(connect.state_dir(args)))
+        state_dir = connect.system_places(args)[0] if args.system else connect.state_dir(args)
+        holding = presence.holder(presence.state_lock(state_dir))
         if holding is not None:
             with connect.connect(args) as client:
                 status = client.status()

@@ -51,6 +51,21 @@ WantedBy={target}
 """
 
 
+OWN_FOLDERS = """RuntimeDirectory=tsched
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+Environment=XDG_RUNTIME_DIR=%t/tsched
+"""
+"""A folder that no session takes away when it ends; a user's manager names one itself."""
+SHARED_FOLDERS = """RuntimeDirectory=tsched
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=yes
+StateDirectory=tsched
+StateDirectoryMode=0700
+"""
+"""Of a service of several users: they come to the socket in the first, and to nothing in the second."""
+
+
 class Unit(NamedTuple):
     """A unit and its place."""
 
@@ -87,24 +102,31 @@ def folder(*, user: bool) -> Path:
     return (Path(base) if base else Path.home() / ".config") / "systemd" / "user"
 
 
-def build(*, user: bool, state_dir: Path, more: Sequence[str], config: Sequence[str], stop_s: float) -> Unit:
-    """The unit for a state folder; `more` are the words that say where it listens, `config` what it reads."""
+def build(
+    *, user: bool, state_dir: Path, more: Sequence[str], config: Sequence[str], stop_s: float, system: bool = False
+) -> Unit:
+    """The unit for a state folder; `more` are the words that say where it listens, `config` what it reads.
+
+    `system`: of the service of several users. A machine has one unit of root's: that, or root's own service.
+    """
     words = [sys.executable, "-P", "-m", "tsched"]
-    where = ["--state-dir", str(state_dir), *more]
+    where = [*["--system"] * system, "--state-dir", str(state_dir), *more]
     text = TEXT.format(
         mark=MARK,
         state_dir=str(state_dir).replace("%", "%%") if str(state_dir).isprintable() else "elsewhere",
         start=line([*words, "up", *where, *config]),
         reload=line([*words, "config", "reload", *where]),
-        # A folder that no session takes away when it ends; a user's manager names one itself.
-        environment=""
-        if user
-        else "RuntimeDirectory=tsched\nRuntimeDirectoryMode=0700\n"
-        "RuntimeDirectoryPreserve=yes\nEnvironment=XDG_RUNTIME_DIR=%t/tsched\n",
+        environment=_folders(user=user, system=system),
         stop_s=round(stop_s) + STOP_SLACK_S,
         target="default.target" if user else "multi-user.target",
     )
     return Unit(folder(user=user) / NAME, text, user)
+
+
+def _folders(*, user: bool, system: bool) -> str:
+    if system:
+        return SHARED_FOLDERS
+    return "" if user else OWN_FOLDERS
 
 
 def line(words: Sequence[str]) -> str:

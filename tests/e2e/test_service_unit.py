@@ -63,6 +63,17 @@ def test_systemd_finds_nothing_wrong_with_it(home, flags, state_dir):
     assert verified(home, text, *flags) == ""
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="the service of several users is root's")
+def test_the_unit_of_a_service_of_several_users_lets_them_come_to_its_socket_and_to_nothing_else(home):
+    text = cli(home, "service", "install", "--print", "--system").stdout
+    assert " up --system --state-dir /var/lib/tsched\n" in text
+    assert {"RuntimeDirectoryMode=0755", "StateDirectoryMode=0700"} <= set(text.splitlines())
+    assert "XDG_RUNTIME_DIR" not in text
+    assert not verified(home, text)
+    refused = cli(home, "service", "install", "--print", "--system", "--user")
+    assert (refused.returncode, "root's" in refused.stderr) == (2, True)
+
+
 def test_an_interpreter_with_an_odd_path_is_named_so_that_systemd_finds_it(home):
     odd = home / "py th%n"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", str(odd)], check=True)

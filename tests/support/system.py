@@ -65,6 +65,14 @@ def accounts() -> Iterator[tuple[Account, Account, Account]]:
             remove_account(name)
 
 
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter, which those of pytest are not."""
+    with tempfile.TemporaryDirectory(prefix="ts-") as made:
+        os.chmod(made, 0o755)
+        yield Path(made)
+
+
 class System(Service):
     """`tsched up --system` from an environment that all users can reach."""
 

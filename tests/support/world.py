@@ -73,10 +73,9 @@ def _make(env: Path) -> None:
         for name in _needed("tsched", set()):
             _copy(metadata.distribution(name), packages)
         for part in PARTS:
-            shutil.copytree(ROOT / part, packages / "tsched" / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / part, packages / "tsched" / part)
         for file in FILES:
-            shutil.copy(ROOT / file, packages / "tsched" / file)
-        subprocess.run([env / "bin/python", "-m", "compileall", "-q", packages], check=True)
+            shutil.copy2(ROOT / file, packages / "tsched" / file)
         script = env / "bin/tsched"
         script.write_text(SCRIPT.format(python=env / "bin/python"))
         script.chmod(0o755)
@@ -98,6 +97,6 @@ def _needed(name: str, seen: set[str]) -> set[str]:
 def _copy(distribution: metadata.Distribution, to: Path) -> None:
     for file in distribution.files or []:
         source = Path(str(distribution.locate_file(file)))
-        if ".." not in file.parts and "__pycache__" not in file.parts and source.is_file():
+        if ".." not in file.parts and source.is_file():
             (to / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, to / file)
+            shutil.copy2(source, to / file)  # with its time, by which what is compiled of it is known
