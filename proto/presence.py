@@ -17,6 +17,10 @@ from typing import NamedTuple
 from .clock import SECOND_US, SystemClock
 
 LOOK_EVERY_MS = 20
+HIDDEN_S = 3.0
+"""So long a service of several users may take to begin anew; its lock, which could be held up by anybody who may read
+it, is kept from them, and stays behind when it is killed.
+"""
 TOLD_LIMIT = 8192
 
 
@@ -62,16 +66,25 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
 
 
 def await_return(path: Path, locks: Iterable[Path], limit_s: float) -> bool:
-    """Wait until somebody listens at the socket, as long as one of its locks is held; whether somebody does."""
+    """Wait until somebody listens at the socket, as long as one of its locks is held; whether somebody does.
+
+    Where a lock is there and kept from us, wait a moment all the same.
+    """
     clock = SystemClock()
-    end_us = clock.mono_us() + int(limit_s * SECOND_US)
+    began_us = clock.mono_us()
     names = list(locks)
     while not accepts(path):
         holding = next(filter(None, map(holder, names)), None)
-        if holding is None or clock.mono_us() > end_us:
+        patience_s = limit_s if holding is not None else min(limit_s, HIDDEN_S) * any(map(_is_hidden, names))
+        if clock.mono_us() >= began_us + int(patience_s * SECOND_US):
             return accepts(path)
-        _pause(holding.pid)
+        _pause(holding.pid if holding is not None else os.getpid())
     return True
+
+
+def _is_hidden(lock: Path) -> bool:
+    """Whether it is there, and not for us to read."""
+    return os.path.exists(lock) and not os.access(lock, os.R_OK)
 
 
 def accepts(path: Path) -> bool:

@@ -76,6 +76,8 @@ def test_a_reload_leaves_users_tasks_running_and_a_socket_that_vanished_comes_ba
     go = f"{account.home}/on"
     task = system.cli_as(account, "run", "-d", "--command", f"until [ -e {go} ]; do sleep 0.05; done; id -u").word
     system.cli("up", "--replace")
+    system.signal(signal.SIGHUP)
+    assert system.cli_as(account, "list").code == 0
     system.socket.unlink()
     until(system.socket.exists)
     assert system.socket.stat().st_mode & 0o777 == 0o660

@@ -57,3 +57,18 @@ def test_a_lock_whose_file_was_removed_counts_no_more_and_can_be_taken_anew(lock
     lock.renew()
     assert lock.stands()
     assert presence.holder(lock.path) == (os.getpid(), "/run/s")
+
+
+def test_a_lock_that_is_kept_from_us_is_waited_for_a_moment(tmp_path, monkeypatch):
+    lock = tmp_path / "s.lock"
+    lock.touch()
+    monkeypatch.setattr(presence, "HIDDEN_S", 0.05)
+    monkeypatch.setattr(presence.os, "access", lambda *_: False)
+    looks = []
+    monkeypatch.setattr(presence, "accepts", lambda path: looks.append(path) or False)
+    assert not presence.await_return(tmp_path / "s", [lock], 30.0)
+    assert len(looks) > 2
+    lock.unlink()
+    looks.clear()
+    assert not presence.await_return(tmp_path / "s", [lock], 30.0)
+    assert len(looks) == 2
