@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from typing import TYPE_CHECKING
 
 from ..proto import procs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _KIB = 1024
 
@@ -42,8 +46,10 @@ class Brood:
         """Whether anybody of the program's process group is left."""
         return self._signal_group(0)
 
-    def end(self) -> int:
+    def end(self, beyond: Callable[[], None] = lambda: None) -> int:
         """Kill everything and wait until nobody is left; returns how many had to be killed.
+
+        `beyond` is told when somebody more is found who is another user's, and not ours to kill.
 
         Direct children are looked at anew after every death: whoever hops from pid to pid, leaving its parent each
         time, becomes one on the way.
@@ -51,7 +57,10 @@ class Brood:
         self.reap()
         self.killed = 0
         while not self.empty:
-            self._struck |= procs.strike(set(procs.children_of(os.getpid())) - self._struck)
+            fresh = set(procs.children_of(os.getpid())) - self._struck
+            self._struck |= procs.strike(fresh)
+            if any(map(_is_beyond, fresh)):
+                beyond()
             if self._wait(0):
                 self.reap()
         return self.killed
@@ -81,6 +90,17 @@ class Brood:
         except (ProcessLookupError, PermissionError):
             return False
         return True
+
+
+def _is_beyond(pid: int) -> bool:
+    """Whether it is not ours to signal."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return False
 
 
 def _peak_bytes(usage: resource.struct_rusage) -> int | None:

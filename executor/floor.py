@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ..proto import procs
 from ..proto.plain import NotPlainError
 from ..proto.values import EndReason
 from . import verdict as verdicts
@@ -20,7 +21,7 @@ from .calls import QUICK_S, Call, SyncCall
 from .commands import Command
 from .host_messages import Ended, Loaded, Ready
 from .hosts import AHEAD, Host
-from .messages import Exited, Refused
+from .messages import Beyond, Exited, Refused
 from .pool import Pool
 from .shared_call import SharedCall
 from .slots import Desk
@@ -305,6 +306,8 @@ class Floor:
         """It said this about its task."""
         if isinstance(runner, Host):
             self._host_reported(runner, report)
+        elif isinstance(report, Beyond):
+            _strike_below(runner)
         elif attempt := runner.attempt:
             if isinstance(report, Exited | Refused):
                 self.pool.release(runner)
@@ -500,6 +503,12 @@ def _plain(source: Source) -> dict[str, Any]:
     """As hosts are told it."""
     names = ("name", "generation", "kind", "python", "path")
     return {name: getattr(source, name) for name in names} | {"modules": list(source.modules)}
+
+
+def _strike_below(runner: Runner) -> None:
+    """End what has become another user's below a runner that has become one itself: here that may be possible."""
+    if runner.kind.uid is not None:
+        procs.strike(procs.children_of(runner.pid))
 
 
 def _no_such_function(given: Assignment) -> Verdict:

@@ -107,6 +107,12 @@ class Paused(NamedTuple):
     answer: bool = True
 
 
+class Beyond(NamedTuple):
+    """Report: something that the task started is another user's by now, and not ours to end."""
+
+    attempt_id: int
+
+
 class Exited(NamedTuple):
     """Report, the last of a task: its program ended at `at_us`, and nothing it started is left.
 
@@ -130,10 +136,25 @@ class Exited(NamedTuple):
 
 
 Order = Setup | Run | Term | Kill | Pause | HostOrder
-Report = Up | Unfit | Started | Refused | Stopping | Paused | Exited | HostReport
+Report = Up | Unfit | Started | Refused | Stopping | Paused | Beyond | Exited | HostReport
 Message = Order | Report
 
 TYPES: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (Setup, Run, Term, Kill, Pause, Up, Unfit, Started, Refused, Stopping, Paused, Exited, *HOST_TYPES)
+    for kind in (
+        Setup,
+        Run,
+        Term,
+        Kill,
+        Pause,
+        Up,
+        Unfit,
+        Started,
+        Refused,
+        Stopping,
+        Paused,
+        Beyond,
+        Exited,
+        *HOST_TYPES,
+    )
 }

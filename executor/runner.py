@@ -25,7 +25,7 @@ from ..proto.profiles import Profile
 from ..proto.values import EndReason
 from . import kernel, limits
 from .brood import Brood
-from .messages import Exited, Kill, Pause, Refused, Run, Setup, Started, Stopping, Term, Unfit, Up
+from .messages import Beyond, Exited, Kill, Pause, Refused, Run, Setup, Started, Stopping, Term, Unfit, Up
 from .pausing import Pausing
 from .spawn import SpawnError, spawn
 from .upward import READ_BYTES, Port
@@ -81,7 +81,7 @@ class Task:
             self._send()
         while not self._over:
             self._wait(self.pausing.patience_ms)
-        leftovers = self.brood.end()
+        leftovers = self.brood.end(lambda: self._send(Beyond(self.id)))
         self.port.send(self._exited(0 if self.killed else leftovers, tired=tired))
 
     @property

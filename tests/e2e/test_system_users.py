@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -289,4 +290,15 @@ def test_what_is_left_of_a_users_task_is_ended_with_it(make_system, people):
     os.unlink(path)
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_what_has_become_root_below_a_users_task_is_ended_with_it(make_system, people):
+    system = make_system(CONFIG)
+    account = people[0]
+    with open_folder() as folder:
+        become = shutil.copy(shutil.which("setpriv") or "", folder)
+        os.chmod(become, 0o4755)
+        as_root = f"{become} --reuid 0 --regid 0 --clear-groups"
+        if system.said_by(account, f"{as_root} id -ru") != ["0"]:
+            pytest.skip("set-uid has no effect here: NOTHING BECAME ROOT BELOW A TASK")
+        task = system.cli_as(account, "run", "-d", "--command", f"{as_root} sleep 600 & sleep 0.1; echo done").word
+        assert system.cli_as(account, "wait", task).code == 0
+        assert system.json_as(account, "show", task)["attempts"][0]["leftovers"] == 1
