@@ -29,8 +29,8 @@ OTHERS_ENTER = stat.S_IXOTH
 OTHERS_READ = stat.S_IROTH
 DESCRIPTORS_KEPT = 256
 """For everything but connections."""
-DESCRIPTORS_EACH = 3
-"""Two in front, one in gRPC."""
+DESCRIPTORS_EACH = 4
+"""Two in front, one in gRPC, and one that callers over TCP may have."""
 
 
 def check(config_path: Path | None) -> None:
