@@ -41,7 +41,7 @@ def _become(uid: int) -> None:
 
     try:
         User.of_uid(uid).become()
-    except (UserError, OSError) as error:
+    except UserError as error:
         sys.exit(f"it is looked at as user {uid}, and that cannot be: {error}")
 
 

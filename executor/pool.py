@@ -109,7 +109,9 @@ class Pool:
 
     def ensure(self, kind: Kind, count: int) -> None:
         """Start as many as are missing for `count` more tasks of this kind. Raises OSError."""
-        starting = sum(1 for runner in self.runners.values() if runner.kind == kind and not _begun(runner))
+        starting = sum(
+            1 for runner in self.runners.values() if runner.kind == kind and not runner.retired and not _begun(runner)
+        )
         for _ in range(count - starting):
             self._make_room(kind)
             self._start(kind)

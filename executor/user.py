@@ -52,7 +52,16 @@ class User(NamedTuple):
             return False
 
     def become(self) -> None:
-        """Be this user from now on, and nobody else again. Raises UserError, OSError."""
+        """Be this user from now on, and nobody else again. Raises UserError; then this process is good for nothing."""
+        try:
+            self._drop()
+        except OSError as error:
+            raise UserError(f"no process of this service can become user {self.uid}: {error.strerror}") from None
+        for name in OF_THE_SERVICE:
+            os.environ.pop(name, None)
+        os.environ.update(self.environment({}))
+
+    def _drop(self) -> None:
         kernel.leave_session_keyring()
         os.setgroups(sorted(self.groups))
         os.setresgid(self.gid, self.gid, self.gid)
@@ -61,9 +70,6 @@ class User(NamedTuple):
             kernel.drop_capabilities()
             kernel.keep_from_tracers()
             _check_dropped(self)
-        for name in OF_THE_SERVICE:
-            os.environ.pop(name, None)
-        os.environ.update(self.environment({}))
 
 
 def _check_dropped(user: User) -> None:
