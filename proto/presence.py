@@ -17,9 +17,9 @@ from typing import NamedTuple
 from .clock import SECOND_US, SystemClock
 
 LOOK_EVERY_MS = 20
-HIDDEN_S = 3.0
-"""So long a service of several users may take to begin anew; its lock, which could be held up by anybody who may read
-it, is kept from them, and stays behind when it is killed.
+HIDDEN_S = 10.0
+"""So long a service of several users may take to begin anew. Its lock, which could be held up by anybody who may read
+it, is kept from them; one that is killed leaves its socket behind, one that begins anew does not.
 """
 TOLD_LIMIT = 8192
 
@@ -75,7 +75,8 @@ def await_return(path: Path, locks: Iterable[Path], limit_s: float) -> bool:
     names = list(locks)
     while not accepts(path):
         holding = next(filter(None, map(holder, names)), None)
-        patience_s = limit_s if holding is not None else min(limit_s, HIDDEN_S) * any(map(_is_hidden, names))
+        hidden_s = min(limit_s, HIDDEN_S) if not os.path.lexists(path) and any(map(_is_hidden, names)) else 0.0
+        patience_s = hidden_s if holding is None else limit_s
         if clock.mono_us() >= began_us + int(patience_s * SECOND_US):
             return accepts(path)
         _pause(holding.pid if holding is not None else os.getpid())
