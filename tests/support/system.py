@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GROUP = "tsxusers"
-MAKING = Path(tempfile.gettempdir()) / "tsx-users.lock"
-"""Two processes that change /etc/passwd at the same time get in each other's way."""
+PASSWD = Path("/etc/passwd")
+"""Two processes that change it at the same time get in each other's way; held is a lock that nobody else looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Account:
 
 def run(*words: str) -> None:
     """Change the machine's users, one after the other."""
-    with MAKING.open("a") as lock:
+    with PASSWD.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(words, check=True, capture_output=True)
 

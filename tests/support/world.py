@@ -41,9 +41,9 @@ def why_not() -> str:
 @contextmanager
 def shared(run: Path) -> Iterator[Path]:
     """The environment, made once for all workers of this run, and removed by whoever leaves last."""
-    name = run.parent.name if run.name.startswith("popen-") else run.name
-    folder = Path(tempfile.gettempdir()) / f"tsx-world-{name}"
-    with _sole(folder):
+    run = run.parent if run.name.startswith("popen-") else run
+    folder = Path(tempfile.gettempdir()) / f"tsx-world-{run.name}"
+    with _sole(run):
         folder.mkdir(mode=0o755, exist_ok=True)
         if not (folder / "env").exists():
             _make(folder / "env")
@@ -51,16 +51,16 @@ def shared(run: Path) -> Iterator[Path]:
     try:
         yield folder / "env"
     finally:
-        with _sole(folder):
+        with _sole(run):
             (folder / f"user-{os.getpid()}").unlink()
             if not any(folder.glob("user-*")):
                 shutil.rmtree(folder)
 
 
 @contextmanager
-def _sole(folder: Path) -> Iterator[None]:
-    """One process at a time."""
-    with Path(f"{folder}.lock").open("a") as lock:
+def _sole(run: Path) -> Iterator[None]:
+    """One process of this run at a time."""
+    with (run / "world.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
