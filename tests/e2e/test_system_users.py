@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support import procs
-from support.system import GROUP, System, make_account, open_folder, remove_account, uid_of
+from support.system import GROUP, System, alone, make_account, open_folder, remove_account, uid_of
 from support.wait import until
 from tsched.supervisor import system as system_check
 
@@ -230,14 +230,16 @@ def test_many_idle_connections_of_one_user_stop_nobody_else(system, people):
     until(lambda: system.cli_as(first, "status", check=False).code == 0)
 
 
-def test_a_user_who_is_gone_runs_nothing_and_the_task_says_why(system):
+def test_a_user_who_is_gone_runs_nothing_and_the_task_says_why(system, people):
     name = f"tsx{os.getpid()}g"
-    gone = make_account(name, GROUP)
+    with alone():
+        gone = make_account(name, GROUP)
     try:
         task = system.cli_as(gone, "run", "-d", "--hold", "--cwd", "/", "--", "true").word
         called = system.cli_as(gone, "call", "-d", "--hold", "echo", "1").word
     finally:
-        remove_account(name)
+        with alone():
+            remove_account(name)
     for each in (task, called):
         system.cli("release", each)
         assert system.cli("wait", each, check=False).code == 1

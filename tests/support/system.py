@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
 import pwd
 import subprocess
@@ -31,11 +32,17 @@ class Account:
     home: str
 
 
-def run(*words: str) -> None:
-    """Change the machine's users, one after the other."""
+@contextmanager
+def alone() -> Iterator[None]:
+    """Nobody else of the tests changes the machine's users meanwhile."""
     with PASSWD.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(words, check=True, capture_output=True)
+        yield
+
+
+def run(*words: str) -> None:
+    """Change the machine's users."""
+    subprocess.run(words, check=True, capture_output=True)
 
 
 def make_account(name: str, *groups: str) -> Account:
@@ -53,16 +60,20 @@ def remove_account(name: str) -> None:
 
 @contextmanager
 def accounts() -> Iterator[tuple[Account, Account, Account]]:
-    """Two users in the group of the service, and one who is not."""
+    """Two users in the group of the service, and one who is not; the group goes with its last members."""
     names = [f"tsx{os.getpid()}{letter}" for letter in "abx"]
-    with suppress(subprocess.CalledProcessError):  # another worker has made it
-        run("groupadd", "--system", GROUP)
     try:
-        first, second = (make_account(name, GROUP) for name in names[:2])
-        yield first, second, make_account(names[2])
+        with alone():
+            run("groupadd", "--system", "--force", GROUP)
+            first, second = (make_account(name, GROUP) for name in names[:2])
+            third = make_account(names[2])
+        yield first, second, third
     finally:
-        for name in names:
-            remove_account(name)
+        with alone():
+            for name in names:
+                remove_account(name)
+            if not grp.getgrnam(GROUP).gr_mem:
+                run("groupdel", GROUP)
 
 
 @contextmanager
