@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import ring
+from .disk import sync_folder
 from .ring import Ring
 
 NAME = "key"
@@ -49,35 +50,35 @@ def put_beside(folder: Path, keys: Ring) -> None:
         file.write(keys.text)
         file.flush()
         os.fsync(descriptor)
-    _sync(folder)
+    sync_folder(folder)
 
 
 def settle(folder: Path) -> None:
     """Give what lies beside it its name. Raises FileExistsError where that is taken, OSError."""
     os.link(folder / FRESH, folder / NAME, follow_symlinks=False)
-    _sync(folder)
+    sync_folder(folder)
     (folder / FRESH).unlink()
-    _sync(folder)
+    sync_folder(folder)
 
 
 def replace(folder: Path, keys: Ring) -> None:
     """Put these keys in place of those that are there. Raises OSError; then the former are there."""
     put_beside(folder, keys)
     os.replace(folder / FRESH, folder / NAME)
-    _sync(folder)
+    sync_folder(folder)
 
 
 def discard(folder: Path) -> None:
     """Forget what never became the file of keys."""
     with suppress(FileNotFoundError):
         (folder / FRESH).unlink()
-        _sync(folder)
+        sync_folder(folder)
 
 
 def remove(folder: Path) -> None:
     """Take the file of keys away: nothing is sealed any more. Raises OSError."""
     (folder / NAME).unlink()
-    _sync(folder)
+    sync_folder(folder)
 
 
 def _mistrust(found: os.stat_result) -> str | None:
@@ -88,11 +89,3 @@ def _mistrust(found: os.stat_result) -> str | None:
     if found.st_mode & OTHERS:
         return f"can be used by others (mode {stat.S_IMODE(found.st_mode):04o})"
     return "has a second name" if found.st_nlink != 1 else None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

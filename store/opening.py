@@ -18,6 +18,7 @@ from urllib.parse import quote
 import sqlite_utils
 
 from . import errors, migrate
+from .disk import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,17 +168,8 @@ def _make_private(path: Path) -> bool:
     finally:
         os.close(descriptor)
     if not status.st_size:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     return not status.st_size
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name as durable as what will be in it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _of_os(error: OSError, path: Path) -> Refusal:

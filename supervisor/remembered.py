@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..store.disk import sync_folder
 from .entries import Origin
 
 NAME = "functions.json"
@@ -65,15 +66,7 @@ def write(state_dir: Path, kept: Kept) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(beside, path)
-    _sync(state_dir)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(state_dir)
 
 
 def _source(told: dict[str, Any]) -> KeptSource:
