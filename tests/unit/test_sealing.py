@@ -18,7 +18,10 @@ def test_what_is_sealed_opens_in_its_place(data: bytes, attempt: int, number: in
     assert SEALER.open(*place, SEALER.seal(*place, data)) == data
 
 
-@pytest.mark.parametrize("place", [(6, 2, 1, 100), (5, 3, 1, 100), (5, 2, 2, 100), (5, 2, 1, 101)])
+@pytest.mark.parametrize(
+    "place",
+    [(6, 2, 1, 100), (5, 3, 1, 100), (5, 2, 2, 100), (5, 2, 1, 101), (-5, 2, 1, 100), (5, 2**40, 1, 100)],
+)
 def test_it_opens_in_no_other_place(place: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match="does not open"):
         SEALER.open(*place, SEALER.seal(*PLACE, b"text"))
