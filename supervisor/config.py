@@ -23,6 +23,9 @@ SHIPPED = Path(__file__).resolve().parent.parent / "config.toml"
 FILE_LIMIT = 1 << 20
 """Bytes of a configuration that is read at all."""
 LINE_END = b"\n"
+FUNCTIONS_HEADER = re.compile(r"\s*\[\[\s*functions\s*\]\]")
+HEADER = re.compile(r"\s*\[([^\]]+)\]")
+PAIR = re.compile(r"([^=]+)=")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +150,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadConfig(f"{path}: it is nested too deeply") from None
     except ValueError as error:  # of tomllib, or of a number with more digits than Python reads
         raise BadConfig(f"{path}: {error}") from None
-    mistakes = [Mistake(line=_line_of(text, where), key=shown(where), what=what) for where, what in mistakes_in(values)]
+    lines = _lines_of(text)
+    mistakes = [
+        Mistake(line=_line_of(lines, where), key=shown(where), what=what) for where, what in mistakes_in(values)
+    ]
     if mistakes:
         raise BadConfig(f"{path}: {'; '.join(map(str, mistakes))}", mistakes)
     return values
@@ -167,21 +173,29 @@ def _text(path: Path) -> str:
         raise BadConfig(f"{path}: it is not UTF-8 (line {data.count(LINE_END, 0, error.start) + 1})") from None
 
 
-def _line_of(text: str, where: str) -> int:
-    """Line of a dotted key, found in the text because tomllib does not keep it; the section's when in doubt."""
-    section, _, key = where.rpartition(".")
-    current, best, tables = "", 1, 0
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(r"\s*\[\[\s*functions\s*\]\]", line):
+def _lines_of(text: str) -> dict[tuple[str, str], int]:
+    """Where sections ("", SECTION) and keys (SECTION, KEY) are, found in the text as tomllib does not keep it."""
+    lines: dict[tuple[str, str], int] = {}
+    section, tables = "", 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if FUNCTIONS_HEADER.match(line):
             tables += 1
-            current = f"functions[{tables}]"
-            best = number if current in (where, section) else best
-        elif header := re.match(r"\s*\[([^\]]+)\]", line):
-            current = header[1].strip()
-            best = number if current in (where, section) else best
-        elif current == section and re.match(rf"\s*\"?{re.escape(key)}\"?\s*[=.]", line):
-            return number
-    return best
+            section = f"functions[{tables}]"
+            lines["", section] = number
+        elif header := HEADER.match(line):
+            section = header[1].strip()
+            lines["", section] = number
+        elif pair := PAIR.match(line):
+            key = pair[1].strip().strip('"')
+            lines.setdefault((section, key), number)
+            lines.setdefault((section, key.partition(".")[0].strip().strip('"')), number)
+    return lines
+
+
+def _line_of(lines: dict[tuple[str, str], int], where: str) -> int:
+    """Line of a dotted key; the section's when in doubt."""
+    section, _, key = where.rpartition(".")
+    return lines.get((section, key)) or lines.get(("", where)) or lines.get(("", section)) or 1
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:

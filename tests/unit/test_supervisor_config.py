@@ -107,6 +107,17 @@ def test_values_out_of_range_and_texts_that_are_no_toml_are_refused(tmp_path, te
     assert expected in refused(tmp_path, text)
 
 
+def test_a_file_of_nothing_but_mistakes_is_looked_through_once(tmp_path):
+    """Once for each mistake would take hours."""
+    for line in ("k{} = 1", "[k{}]"):
+        message = refused(tmp_path, "\n".join(line.format(number) for number in range(20_000)))
+        assert "line 20000: k19999 is unknown" in message
+
+
+def test_lines_are_counted_as_editors_do(tmp_path):
+    assert "line 2: tasks.a is unknown" in refused(tmp_path, "[tasks] # \u2028 \x85\na = 1\n")
+
+
 def test_a_mark_of_the_encoding_before_a_file_is_none_of_its_text(tmp_path):
     (tmp_path / "c.toml").write_text("[tasks]\ngrace_s = 1.5\n", encoding="utf-8-sig")
     assert config.load(tmp_path / "c.toml").tasks_grace_s == 1.5
