@@ -29,6 +29,7 @@ from .functions import Functions
 from .notify import Watchdog
 from .parts import World, assemble
 from .places import Place
+from .readable import Readable
 from .reload import Handover
 from .tcp import TcpDoor
 from .turned_away import TurnedAway
@@ -112,7 +113,7 @@ class Service:
     ) -> grpc.aio.Server:
         guard = gate.Gate(who, self._load, self._turned_away)
         options = [*known, *limits.connections(share)]
-        server = grpc.aio.server(options=options, interceptors=(guard,))
+        server = grpc.aio.server(options=options, interceptors=(guard, Readable()))
         for add, servicer in self._services.values():
             add(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

@@ -21,6 +21,17 @@ def test_values_out_of_all_range_are_refused(service):
     assert "handler_failed" not in service.log()
 
 
+def test_bytes_that_are_no_message_are_refused_by_every_kind_of_method(service):
+    """gRPC itself answers UNKNOWN, and with the words of a library."""
+    health, reflection = "grpc.health.v1.Health/Check", "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    with grpc.insecure_channel(endpoint.target(service.socket)) as channel:
+        for path in ("tsched.v1.Tasks/Submit", "tsched.v1.Tasks/Logs", "tsched.v1.Control/Shutdown", health, reflection):
+            with pytest.raises(grpc.RpcError) as failure:
+                list(channel.stream_stream(f"/{path}")(iter([b"\xff\xff\xff"]), timeout=10))
+            assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT, path
+            assert "cannot be read" in failure.value.details()
+
+
 def test_pages_of_long_commands_fit_into_a_message(make_service):
     service = make_service("[executors]\ncount = 1\nslots = 1\n")
     command = api_pb2.Command(shell=f": {'x' * 120_000}")
