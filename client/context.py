@@ -43,13 +43,18 @@ class Context(NamedTuple):
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.deadline_us)
 
     def progress(self, done: float, text: str = "", *, total: float | None = 100.0) -> None:
-        """Say how far the work is: `progress(40, "rows")`. What comes too often is passed over."""
-        self.report(float(done), None if total is None else float(total), text)
+        """Say how far the work is: `progress(40, "rows")`. What comes too often, or is no number, is passed over."""
+        if _is_number(done):
+            self.report(float(done), float(total) if total is not None and _is_number(total) else None, text)
 
     def check(self) -> None:
         """Raise Cancelled when the attempt is being ended; for loops that can be left at a good place only."""
         if self.cancelled():
             raise Cancelled(f"task {self.id} is being ended")
+
+
+def _is_number(value: float) -> bool:
+    return value == value  # noqa: PLR0124 - of all, a NaN alone is unlike itself
 
 
 _CURRENT: ContextVar[Context] = ContextVar("tsched_task")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..proto.values import EndReason
@@ -30,7 +31,7 @@ def sane(report: Message) -> bool:
     if isinstance(report, Ended):
         return _sane_end(report)
     if isinstance(report, Wrote):
-        return _whole(report.attempt_id) and report.stream in (1, 2) and isinstance(report.text, str)
+        return _whole(report.attempt_id) and report.stream in (1, 2) and _text(report.text, "surrogateescape")
     if isinstance(report, Progress):
         total = 0 if report.total is None else report.total
         return _whole(report.attempt_id, report.at_us) and _numbers(report.done, total) and _text(report.text)
@@ -43,17 +44,15 @@ def _sane_end(report: Ended) -> bool:
     times = (report.began_at_us, report.began_mono_us, report.at_us, report.mono_us)
     if not _whole(report.attempt_id, peak_bytes, report.leftovers, *times) or report.leftovers > MOST_LEFTOVERS:
         return False
-    if not isinstance(report.how, str) or report.how not in HOWS or not _text(report.message) or not _numbers(cpu_s):
+    if not isinstance(report.how, str) or report.how not in HOWS or not _text(report.message) or not _seconds(cpu_s):
         return False
-    return (
-        report.how == "returned" or report.value is None or (_numbers(report.value) and 0 <= report.value < LONGEST_S)
-    )
+    return report.how == "returned" or report.value is None or _seconds(report.value)
 
 
-def _text(value: Any) -> bool:
+def _text(value: Any, errors: str = "strict") -> bool:
     """Whether it is a string that can be sent."""
     try:
-        return isinstance(value, str) and bool(value.encode() or True)
+        return isinstance(value, str) and bool(value.encode(errors=errors) or True)
     except UnicodeEncodeError:
         return False
 
@@ -63,4 +62,11 @@ def _whole(*values: Any) -> bool:
 
 
 def _numbers(*values: Any) -> bool:
-    return all(type(value) in (int, float) for value in values)
+    """Whether they can be stored: no database holds a NaN, and an int can be larger than any float."""
+    return all(
+        not math.isnan(each) if type(each) is float else type(each) is int and abs(each) < MOST for each in values
+    )
+
+
+def _seconds(value: Any) -> bool:
+    return _numbers(value) and 0 <= value < LONGEST_S

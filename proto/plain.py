@@ -71,10 +71,7 @@ def from_json(value: Any, where: str = "", depth: int = 0) -> Plain:
     if isinstance(value, list):
         _check_depth(where, depth)
         return [from_json(each, f"{where}[{place}]", depth + 1) for place, each in enumerate(value)]
-    if isinstance(value, dict):
-        _check_depth(where, depth)
-        return {_encodable(key, where): from_json(each, f"{where}[{key!r}]", depth + 1) for key, each in value.items()}
-    return plain(value, where, depth)
+    return _map(value, where, depth) if isinstance(value, dict) else plain(value, where, depth)
 
 
 def _nested(value: Any, where: str, depth: int) -> Plain:
@@ -100,9 +97,13 @@ def _special(value: dict[str, Any], where: str, depth: int) -> Plain:
         case {"@float": str(word), **rest} if not rest and word in _NO_JSON:
             return _NO_JSON[word]
         case {"@map": dict(fields), **rest} if not rest:
-            _check_depth(where, depth)
-            return {key: from_json(each, f"{where}[{key!r}]", depth + 1) for key, each in fields.items()}
+            return _map(fields, where, depth)
     raise NotPlainError(f'{_at(where)}a key that begins with @ means something else; write {{"@map": {{...}}}}')
+
+
+def _map(fields: dict[str, Any], where: str, depth: int) -> Plain:
+    _check_depth(where, depth)
+    return {_encodable(key, where): from_json(each, f"{where}[{key!r}]", depth + 1) for key, each in fields.items()}
 
 
 def _check_depth(where: str, depth: int) -> None:

@@ -14,10 +14,11 @@ from tsched.executor.found import BadAnswerError, NativeError, SourceError
 from tsched.executor.frames import MOST_BYTES, ORDERS, REPORTS, FrameError, Unpacker, pack
 from tsched.executor.host_async import Writer
 from tsched.executor.host_messages import Call, Ended, Progress, Wrote
+from tsched.executor.messages import Up
 from tsched.executor.outcome import NoFunctionError, Outcome, in_words, raised, returned
 from tsched.executor.sanity import sane
 from tsched.executor.stop import Fall
-from tsched.proto.plain import SIZE_LIMIT
+from tsched.proto.plain import SIZE_LIMIT, NotPlainError, from_json
 
 ENDED = Ended(1, "returned", 3, "", 4, 5, 6, 7, 0.1, None, 0, stopped=False, writes=False, tired=False)
 
@@ -89,6 +90,7 @@ def test_a_result_is_made_ready_to_be_sent() -> None:
         ENDED._replace(how="snoozed", value=2.5),
         Wrote(1, 2, "\udcff"),
         Progress(1, 2.0, None, "text", 3),
+        Progress(1, math.inf, 5, "text", 3),
     ],
 )
 def test_what_a_host_says_is_taken(report: Any) -> None:
@@ -113,6 +115,14 @@ def test_what_a_host_says_is_taken(report: Any) -> None:
         ENDED._replace(how="snoozed", value=-1),
         Wrote(1, 3, "x"),
         Wrote(1, 1, 5),
+        Wrote(1, 1, "\ud800"),
+        ENDED._replace(cpu_s=-1.0),
+        ENDED._replace(cpu_s=math.nan),
+        ENDED._replace(how="retry", value=10**400),
+        Progress(1, math.nan, None, "", 0),
+        Progress(1, 1.0, math.nan, "", 0),
+        Progress(1, 10**400, None, "", 0),
+        Up(1, 1, 1, [2]),
         Progress(1, "x", None, "", 0),
         Progress(1, 1, None, "\ud800", 0),
         Call(1, "t", 1, 1, "f", "q", None, [], {}),
@@ -120,6 +130,11 @@ def test_what_a_host_says_is_taken(report: Any) -> None:
 )
 def test_what_no_host_says_is_not_taken(report: Any) -> None:
     assert not sane(report)
+
+
+def test_a_map_that_was_written_out_has_names_that_can_be_sent() -> None:
+    with pytest.raises(NotPlainError):
+        from_json({"@map": {"\ud800": 1}})
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import math
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -238,3 +239,13 @@ def test_a_task_may_be_an_attribute_of_a_class_it_was_not_declared_in() -> None:
 
 def _double(number: int) -> int:
     return 2 * number
+
+
+def test_progress_that_is_no_number_is_passed_over_and_a_total_that_is_none_is_unknown():
+    """It can be neither stored nor shown."""
+    told = []
+    running = context(report=lambda *said: told.append(said))
+    running.progress(math.nan, "0 of 0")
+    running.progress(3, "rows", total=math.nan)
+    running.progress(math.inf, "rows", total=4)
+    assert told == [(3.0, None, "rows"), (math.inf, 4.0, "rows")]
