@@ -128,8 +128,8 @@ class Host(Runner):
         taken = []
         while packet := self._steal():
             attempt_id = int.from_bytes(packet, "big")
-            del self.calls[attempt_id]
-            taken.append(attempt_id)
+            if self.calls.pop(attempt_id, None):  # else its function said that it had ended before it began
+                taken.append(attempt_id)
         return taken
 
     def holds_last(self, call: Call) -> bool:

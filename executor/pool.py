@@ -205,10 +205,11 @@ class Pool:
             return
         if isinstance(report, Exited | Ended):
             runner.tired = runner.tired or bool(report.tired)
-        elif isinstance(report, Ready) and isinstance(runner, Host):
+        twice = isinstance(runner, Host) and runner.ready and isinstance(report, Ready)
+        if isinstance(runner, Host) and isinstance(report, Ready) and not twice:
             runner.begin_to_wait()
             self.release(runner)
-        if runner.kind.host and not sane(report):
+        if runner.kind.host and (twice or not sane(report)):
             runner.kill()
         else:
             self._overseer.runner_reported(runner, report)

@@ -6,114 +6,28 @@ The burial waits until the test lets it go on, which no real leftover does so re
 from __future__ import annotations
 
 import asyncio
-import errno
+import math
 import os
 import signal
-import sys
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support import procs
+from support.floors import Said, give, open_floor
 from tsched.executor import burials, hosts
 from tsched.executor import floor as floors
-from tsched.executor.boot import Boot
-from tsched.executor.floor import Floor
-from tsched.executor.hosts import Host
-from tsched.executor.outbox import Outbox
-from tsched.proto.anys import to_any
-from tsched.proto.call_pb2 import Argument, Call
-from tsched.proto.clock import SystemClock
-from tsched.proto.link_pb2 import Assignment, Finished, Pause, Paused, Payload, RunnerUp, Source, Stop
-from tsched.proto.profiles import Profile
-from tsched.proto.sealing import PlainSealer
+from tsched.executor.host_messages import Ended, Progress, Ready
+from tsched.executor.messages import Message, Up
+from tsched.proto.link_pb2 import Pause, Source, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
-TIMEOUT_S = 20.0
+    from tsched.executor.floor import Floor
+    from tsched.executor.hosts import Host
+
 BRISK_CALLS = 8
-
-
-class Said(Outbox):
-    """What the floor has to say, and a supervisor that acknowledges every runner at once."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self.floor: Floor
-        self.finished: dict[int, Finished] = {}
-        self.paused: list[Paused] = []
-        self.returned: list[int] = []
-        self.no_descriptors = False
-        self.hold_burials = asyncio.Event()
-
-    def put(self, item: Any) -> None:
-        if isinstance(item, RunnerUp):
-            asyncio.get_running_loop().call_soon(self.floor.pool.acknowledge, [item.pid])
-            asyncio.get_running_loop().call_soon(self.floor.fill)
-        elif isinstance(item, Finished):
-            self.finished[item.attempt_id] = item
-        elif isinstance(item, Paused):
-            self.paused.append(item)
-
-    def give_back(self, attempt_id: int) -> None:
-        self.returned.append(attempt_id)
-
-    async def until(self, holds: Callable[[], Any]) -> None:
-        async with asyncio.timeout(TIMEOUT_S):
-            while not holds():  # noqa: ASYNC110 - what is waited for has no event
-                await asyncio.sleep(0.001)
-
-    async def ended(self, *attempt_ids: int) -> None:
-        await self.until(lambda: all(each in self.finished for each in attempt_ids))
-
-
-@asynccontextmanager
-async def open_floor(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Floor, Said]]:
-    said = Said(asyncio.get_running_loop())
-
-    async def sweep(*_: object) -> int:
-        await said.hold_burials.wait()
-        if said.no_descriptors:
-            said.no_descriptors = False
-            raise OSError(errno.EMFILE, "Too many open files")
-        return 0
-
-    monkeypatch.setattr(burials, "sweep", sweep)
-    monkeypatch.setattr(floors, "QUICK_S", TIMEOUT_S)  # what lies behind a call stays there
-    boot = Boot(
-        executor_id="floor",
-        secret="",
-        link="",
-        socket="",
-        slots=1,
-        shell="/bin/sh",
-        runner_idle_s=TIMEOUT_S,
-        profiles={"default": Profile()},
-        version="0",
-    )
-    floor = said.floor = Floor(boot=boot, clock=SystemClock(), sealer=PlainSealer(), outbox=said, emptied=lambda: None)
-    folder = str(Path(procs.__file__).parent)
-    mine = Source(name="mine", generation=1, kind="functions", python=sys.executable, path=folder, modules=["victims"])
-    floor.know([mine])
-    try:
-        yield floor, said
-    finally:
-        said.hold_burials.set()
-        floor.drain()
-        floor.pool.close()
-
-
-def give(floor: Floor, attempt_id: int, function: str, *args: Any) -> None:
-    call = Call(function=function, args=[Argument(value=to_any(each)) for each in args])
-    payload = Payload(call=call)
-    floor.arrive(
-        Assignment(
-            attempt_id=attempt_id, task_id=str(attempt_id), queue="q", profile="default", source="mine", payload=payload
-        )
-    )
 
 
 async def one_busy_host_with_some_behind(floor: Floor, said: Said, tmp_path: Path) -> Host:
@@ -248,5 +162,45 @@ def test_what_ran_is_not_forgotten_when_nobody_could_look_for_leftovers(
             await said.ended(1)
             assert (said.finished[1].reason, said.finished[1].signal) == ("signal", signal.SIGKILL)
             assert not said.no_descriptors
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("lie", [Up(1, 1, 1, [2]), Ready(), Progress(2, math.nan, None, "", 0)])
+def test_a_host_that_says_what_none_says_is_ended(monkeypatch: pytest.MonkeyPatch, lie: Message) -> None:
+    async def run() -> None:
+        async with open_floor(monkeypatch) as (floor, said):
+            said.hold_burials.set()
+            give(floor, 1, "echo", 1)
+            floor.fill()
+            await said.ended(1)
+            (home,) = floor.pool.hosts()
+            home.port._hear(lie)
+            await said.until(lambda: home.dead)
+            assert not said.progress
+
+    asyncio.run(run())
+
+
+def test_a_call_that_is_said_to_have_ended_before_its_host_came_to_it_is_not_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever runs before it in the same process may say so."""
+
+    async def run() -> None:
+        async with open_floor(monkeypatch) as (floor, said):
+            said.hold_burials.set()
+            give(floor, 1, "echo", 1)
+            floor.fill()
+            await said.ended(1)
+            (home,) = floor.pool.hosts()
+            os.kill(home.pid, signal.SIGSTOP)  # so that it does not come to it
+            give(floor, 2, "echo", 2)
+            floor.fill()
+            home.port._hear(Ended(2, "returned", None, "", 0, 0, 0, 0, 0.0, 0, 0, False, False, False))
+            assert 2 in said.finished
+            assert home.take_back() == []
+            os.kill(home.pid, signal.SIGKILL)
+            await said.until(lambda: home.dead)
 
     asyncio.run(run())
