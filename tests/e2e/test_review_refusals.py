@@ -25,7 +25,13 @@ def test_bytes_that_are_no_message_are_refused_by_every_kind_of_method(service):
     """gRPC itself answers UNKNOWN, and with the words of a library."""
     health, reflection = "grpc.health.v1.Health/Check", "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
     with grpc.insecure_channel(endpoint.target(service.socket)) as channel:
-        for path in ("tsched.v1.Tasks/Submit", "tsched.v1.Tasks/Logs", "tsched.v1.Control/Shutdown", health, reflection):
+        for path in (
+            "tsched.v1.Tasks/Submit",
+            "tsched.v1.Tasks/Logs",
+            "tsched.v1.Control/Shutdown",
+            health,
+            reflection,
+        ):
             with pytest.raises(grpc.RpcError) as failure:
                 list(channel.stream_stream(f"/{path}")(iter([b"\xff\xff\xff"]), timeout=10))
             assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT, path
