@@ -13,7 +13,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import strategies as st
 
-from tsched.proto import anys, values
+from tsched.proto import anys, api_pb2, call_pb2, taskscheduler_pb2, values
 from tsched.proto.values import TaskState
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ IDS = ("a", "b", "job-1", "c.d:e", "7", "1", "2", "3", "id:7", "id:_20")
 FUNCTIONS = ("add", "echo", "fail", "ping", "sum_list", "sleep", "builtin::add", "nope")
 
 texts = st.text(max_size=30)
-ids = st.sampled_from(IDS) | texts
+known_ids = st.sampled_from(IDS)
+ids = known_ids | known_ids | known_ids | texts
 numbers = {
     64: st.sampled_from([0, 1, -1, 1000, 10**6, -(10**6), 1_800_000_000_000_000, 2**63 - 1, -(2**63)]),
     32: st.sampled_from([0, 1, -1, 2, 7, 100, 1000, 2**31 - 1, -(2**31)]),
@@ -71,6 +72,40 @@ KINDS: dict[int, SearchStrategy[Any]] = {
 }
 
 
+arguments = st.sampled_from([1, 2.5, "a", [1.0, 2.0], None]).map(anys.to_any)
+commands = st.sampled_from([("true",), ("false",), ("sleep", "0.01"), ("sleep", "60"), ("echo", "x")])
+calls = st.builds(
+    lambda function, args: call_pb2.Call(function=function, args=[call_pb2.Argument(value=each) for each in args]),
+    st.sampled_from(FUNCTIONS),
+    st.lists(arguments, max_size=2),
+)
+GOOD: dict[str, SearchStrategy[Any]] = {
+    "tsched.v1.TaskSpec": st.builds(
+        lambda work, **fields: api_pb2.TaskSpec(
+            **{"command": work} if isinstance(work, api_pb2.Command) else {"call": work}, **fields
+        ),
+        commands.map(lambda words: api_pb2.Command(argv=api_pb2.Argv(args=words))) | calls,
+        id=st.just("") | known_ids,
+        cwd=st.just("/"),
+        hold=st.booleans(),
+        delay_us=st.sampled_from([None, None, 0, 10**9]),
+        retries=st.sampled_from([None, 1]),
+        after=st.lists(
+            known_ids.map(lambda id: api_pb2.Dependency(task=api_pb2.TaskRef(id=id))),  # noqa: A006 - its word
+            max_size=1,
+        ),
+    ),
+    "taskscheduler.TaskRequest": st.builds(
+        taskscheduler_pb2.TaskRequest,
+        task_id=ids,
+        method=st.sampled_from(FUNCTIONS),
+        args=st.lists(arguments, max_size=2),
+        is_async=st.booleans(),
+    ),
+}
+"""Where any field at all would hardly ever do, most have to be good: nothing would be there otherwise."""
+
+
 @functools.cache
 def messages(descriptor: Descriptor, depth: int = 0) -> SearchStrategy[Message]:
     """Any message of this type."""
@@ -82,13 +117,26 @@ def messages(descriptor: Descriptor, depth: int = 0) -> SearchStrategy[Message]:
     fields = [each for each in descriptor.fields if depth < DEEPEST or each.message_type is None]
     if not fields:
         return st.just(kind())
+    few = fields if depth else [*fields, *fields[:1] * len(fields)]  # the first one says what a request is about
     # Later fields of a oneof take the place of earlier ones, as on the wire.
-    chosen = st.lists(st.sampled_from(fields), max_size=FIELDS_MOST, unique_by=lambda each: each.number)
-    return chosen.flatmap(
+    chosen = st.lists(
+        st.sampled_from(few), min_size=not depth, max_size=FIELDS_MOST, unique_by=lambda each: each.number
+    )
+    made = chosen.flatmap(
         lambda some: st.tuples(*(_value(each, depth) for each in some)).map(
             lambda given: _filled(kind(), zip(some, given, strict=True))
         )
     )
+    good = GOOD.get(descriptor.full_name)
+    return made if good is None else good | st.builds(_changed, good, made)
+
+
+def _changed(good: Message, by: Message) -> Message:
+    """What was good, with one field of another."""
+    for field, value in by.ListFields()[:1]:
+        by = type(by)(**{field.name: value})
+    good.MergeFrom(by)
+    return good
 
 
 def _harmless(args: list[str]) -> list[str]:
@@ -114,8 +162,6 @@ def packed(depth: int = 0) -> SearchStrategy[Message]:
 
 def _by_url() -> dict[str, Descriptor]:
     from google.protobuf import wrappers_pb2
-
-    from tsched.proto import taskscheduler_pb2
 
     pools = (wrappers_pb2.DESCRIPTOR, taskscheduler_pb2.DESCRIPTOR)
     known = {each.full_name: each for pool in pools for each in pool.message_types_by_name.values()}
@@ -179,4 +225,4 @@ def damaged(draw: Any, whole: SearchStrategy[bytes]) -> bytes:
 def wire(descriptor: Descriptor) -> SearchStrategy[bytes]:
     """Bytes that are a message of this type, nearly one, or none."""
     whole = messages(descriptor).map(lambda message: message.SerializeToString())
-    return whole | damaged(whole) | st.binary(max_size=60)
+    return whole | whole | whole | damaged(whole) | st.binary(max_size=60)
