@@ -208,7 +208,7 @@ PROFILE: dict[str, Check] = {
 
 def shown(key: str) -> str:
     """A key as it may stand in one line."""
-    return key if key.isprintable() else json.dumps(key)
+    return key if key and key.isprintable() else json.dumps(key)
 
 
 def mistakes_in(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -246,11 +246,12 @@ def _functions_mistakes(content: Any) -> Iterator[tuple[str, str]]:
     for number, table in enumerate(content, 1):
         where = f"functions[{number}]"
         yield from _table_mistakes(where, table, FUNCTIONS)
-        given = table if isinstance(table, dict) else {}
+        if not isinstance(table, dict):
+            continue
         for key in NEEDED_OF_FUNCTIONS:
-            if given and key not in given:
+            if key not in table:
                 yield where, f"has no {key}"
-        if (name := str(given.get("name"))) in names:
+        if (name := str(table.get("name"))) in names:
             yield f"{where}.name", f"is taken: there is another {shown(name)} before it"
         names.add(name)
 

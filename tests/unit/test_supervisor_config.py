@@ -97,6 +97,8 @@ def test_a_wrong_value_is_refused_by_name(tmp_path, text, expected):
         ('[logs]\nfolder = "logs"\n', "logs.folder must be an absolute path, or empty"),
         ("[logs]\nkeep_days = 0\n", "logs.keep_days must be a whole number from 1"),
         ('"new\\nline" = 1\n', '"new\\nline" is unknown'),
+        ('"" = 1\n', 'line 1: "" is unknown'),
+        ("[[functions]]\n", "line 1: functions[1] has no name; line 1: functions[1] has no modules"),
         ("[tasks]\ngrace_s = 1\ngrace_s = 2\n", "line 3"),
         ("[tasks]\n[tasks]\n", "line 2"),
         ("a = " + "[" * 5000, "nested too deeply"),
