@@ -77,7 +77,7 @@ def test_an_any_is_a_value_or_refused_and_a_value_comes_out_as_it_went_in(messag
     assert repr(plain.from_json(plain.to_json(value))) == repr(value)
 
 
-@fuzzed(data=damaged(whole_any) | st.binary(max_size=60))
+@fuzzed(many=SOME, data=damaged(whole_any) | st.binary(max_size=60))
 def test_damaged_bytes_are_a_value_or_refused(data: bytes) -> None:
     try:
         anys.from_any(AnyMessage.FromString(data))

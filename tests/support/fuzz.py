@@ -22,7 +22,7 @@ MANY = 20_000
 SOME = 4_000
 """Where the same code is tried by another test as well."""
 FEW = 40
-SLOW_TIMEOUT_S = 600
+SLOW_TIMEOUT_S = 1800
 COMMON: dict[str, Any] = {
     "deadline": None,  # a hang is seen by the test's own time limit
     "print_blob": True,
