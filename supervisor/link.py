@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -262,7 +263,8 @@ class Link(link_pb2_grpc.LinkServicer):
         claims.started(db, reports=[reports.start_report(executor, each) for each in told.started])
         claims.paused(db, reports=[reports.pause_report(executor, each) for each in told.paused])
         if told.progress:
-            newest = {each.attempt_id: reports.progress_report(executor, each) for each in told.progress}
+            sayable = [each for each in told.progress if not math.isnan(each.done) and not math.isnan(each.total)]
+            newest = {each.attempt_id: reports.progress_report(executor, each) for each in sayable}
             claims.progressed(db, reports=list(newest.values()))
         returned = _returned(db, list(told.returned), executor)
         ended = claims.finished(db, reports=[reports.finish_report(executor, each) for each in told.finished])

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -89,3 +90,20 @@ def seen(house, task_id):
         house.store.read(partial(tasks.get, id=task_id)).result(),
         house.store.read(partial(tasks.attempts_of, id=task_id)).result(),
     )
+
+
+def test_progress_that_is_no_number_is_passed_over_and_the_rest_is_heard(tmp_path):
+    async def told(house):
+        spec = api.TaskSpec(command=api.Command(shell="true"), cwd="/")
+        async with house.executor() as executor:
+            await executor.say(claim=1)
+            made = await house.calls.Submit(api.SubmitRequest(tasks=[spec]))
+            given = await executor.given()
+            for done, total in ((math.nan, 1.0), (1.0, math.nan)):
+                report = link_pb2.Progress(attempt_id=given.attempt_id, done=done, total=total, at_us=1)
+                await executor.say(progress=[report])
+            await executor.finish(given)
+        row, _ = seen(house, made.tasks[0].id)
+        assert (row.state, row.progress) == ("succeeded", None)
+
+    story(tmp_path, FakeCatalogue(), told)
