@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MOST = 2**62
 MOST_LEFTOVERS = 2**31
 LONGEST_S = 1e10
+LAST_US = 253_402_300_800_000_000
+"""The end of the year 9999: what is later cannot be shown."""
 HOWS = {
     "returned",
     "cancel",
@@ -34,7 +36,8 @@ def sane(report: Message) -> bool:
         return _whole(report.attempt_id) and report.stream in (1, 2) and _text(report.text, "surrogateescape")
     if isinstance(report, Progress):
         total = 0 if report.total is None else report.total
-        return _whole(report.attempt_id, report.at_us) and _numbers(report.done, total) and _text(report.text)
+        whole = _whole(report.attempt_id, report.at_us) and report.at_us < LAST_US
+        return whole and _numbers(report.done, total) and _text(report.text)
     return isinstance(report, Ready | Loaded)
 
 
@@ -43,6 +46,8 @@ def _sane_end(report: Ended) -> bool:
     cpu_s = 0 if report.cpu_s is None else report.cpu_s
     times = (report.began_at_us, report.began_mono_us, report.at_us, report.mono_us)
     if not _whole(report.attempt_id, peak_bytes, report.leftovers, *times) or report.leftovers > MOST_LEFTOVERS:
+        return False
+    if report.at_us >= LAST_US or report.began_at_us >= LAST_US:
         return False
     if not isinstance(report.how, str) or report.how not in HOWS or not _text(report.message) or not _seconds(cpu_s):
         return False

@@ -66,7 +66,7 @@ class SharedCall(Call):
     def _has_written(self, report: host.Wrote) -> None:
         if self.verdict is not None:
             return
-        self._write(report.stream, report.text.encode("utf-8", "surrogateescape"))
+        self._write(report.stream, _bytes(report.text))
         if self.output.window.full and self._home:
             self._house.held_back.add(self)
             self._home.port.pause()
@@ -80,3 +80,11 @@ class SharedCall(Call):
         self._look.cancel()
         self._home.calls.pop(self.id, None)
         self._home.port.resume()
+
+
+def _bytes(text: str) -> bytes:
+    """What was written; of what is no character there are no bytes to be had."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")

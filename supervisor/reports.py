@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..proto import link_pb2
@@ -102,7 +103,7 @@ def progress_report(executor: str, told: link_pb2.Progress) -> model.ProgressRep
     return model.ProgressReport(
         attempt_id=told.attempt_id,
         executor=executor,
-        done=told.done,
+        done=0.0 if math.isnan(told.done) else told.done,  # SQLite would take it for nothing, and refuse all of it
         total=told.total if told.HasField("total") else None,
         text=told.text,
         at_us=told.at_us,

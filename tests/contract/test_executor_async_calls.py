@@ -56,6 +56,12 @@ def test_a_hundred_calls_at_a_time_have_each_their_own_output(link: FakeLink) ->
         assert link.of(attempt_id).output(2).decode().split("\n") == [*lines[::2], ""]
 
 
+def test_what_is_no_character_is_written_as_its_escape(link: FakeLink) -> None:
+    attempt_id = link.call("write_no_character", shared=True)
+    assert link.result_of(attempt_id) == "done"
+    assert link.of(attempt_id).output(1) == b"a\\ud800b\n"
+
+
 def test_what_a_child_writes_is_the_output_of_a_call_that_is_alone_and_blocks_nobody(link: FakeLink) -> None:
     attempt_id = link.call("achild", 300_000, shared=True)
     assert link.result_of(attempt_id) == 0

@@ -343,3 +343,17 @@ def breed_and_crash(path: str) -> None:
     with open(path, "w") as file:
         file.write(str(child.pid))
     ctypes.string_at(0)
+
+
+@task(name="lose_count")
+def lose_count() -> str:
+    """Say that the progress is no number."""
+    current().progress(float("nan"), "lost", total=float("nan"))
+    return "done"
+
+
+@task(name="write_no_character")
+async def write_no_character() -> str:
+    """Write what no encoding has bytes for."""
+    print("a\ud800b")
+    return "done"
