@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import migrate, opening
-from .cipher import PLAIN_ID, FernetCipher, PlainCipher, key_of
+from .cipher import PLAIN_ID, CorruptRecord, FernetCipher, PlainCipher, key_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,8 +71,11 @@ def _found(connection: sqlite3.Connection) -> Found:
 
 def opened(sealing: Sealing, cipher: FernetCipher | PlainCipher) -> Kept:
     """What only the key opens. Raises CorruptRecord."""
-    values = json.loads(cipher.open(sealing.sealed, **PLACE))
-    return Kept(digest_key=bytes.fromhex(values["digest_key"]), takes_plain=values["takes_plain"])
+    try:
+        values = json.loads(cipher.open(sealing.sealed, **PLACE))
+        return Kept(digest_key=bytes.fromhex(values["digest_key"]), takes_plain=values["takes_plain"])
+    except (ValueError, KeyError, TypeError):
+        raise CorruptRecord("sealing/1 is none of ours") from None
 
 
 def is_plain(sealing: Sealing) -> bool:

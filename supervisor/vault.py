@@ -51,7 +51,7 @@ class Vault:
         return data_keys.make() if self.cipher.seals else None
 
     async def renew(self) -> None:
-        """Have a newer key seal from now on. Raises Refusal where there is none to be had, OSError."""
+        """Have a newer key seal from now on. Raises Refusal where there is none to be had, or it cannot be kept."""
         cipher = self.sealing_cipher()
         known = cipher.ring
         newer = await asyncio.to_thread(self._newer, known)
@@ -68,7 +68,8 @@ class Vault:
     def _newer(self, known: Ring) -> Ring:
         if self.source.folder is not None:
             newer = known.with_new(Key.make())
-            key_file.replace(self.source.folder, newer)
+            with _telling(self.source.folder):
+                key_file.replace(self.source.folder, newer)
             return newer
         found = self.source.read()
         if found is None or known.newest not in found.keys:
@@ -108,10 +109,19 @@ def _chosen(source: Source, found: sealing.Found, config: Config, *, write: bool
     wanted = config.store_encryption == "on"
     if found.sealing is not None and not sealing.is_plain(found.sealing):
         return _of_sealed(source, found.sealing, seals=wanted)
-    digest_key = sealing.opened(found.sealing, PLAIN).digest_key if found.sealing else None
+    digest_key = _digest_key_in_clear(found.sealing) if found.sealing else None
     if not wanted:
         return Vault(source=source, cipher=PlainCipher(digest_key))
     return _of_plain(source, digest_key, holds_tasks=found.holds_tasks, write=write)
+
+
+def _digest_key_in_clear(found: sealing.Sealing) -> bytes:
+    """That of a store that is in clear again. Raises Refusal."""
+    try:
+        return sealing.opened(found, PLAIN).digest_key
+    except CorruptRecord:
+        message = f"{migrate.TSCHED.file_name} is damaged: how it is sealed cannot be read"
+        raise Refusal(RefusalReason.STORE_CORRUPT, message, "restore a copy of it; nothing was changed") from None
 
 
 def _of_sealed(source: Source, found: sealing.Sealing, *, seals: bool) -> Vault:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from support.keep import FakeClock
 from tsched.proto.errors import Refusal, RefusalReason
 from tsched.store import Store, key_file, sealing
-from tsched.store.cipher import FernetCipher
+from tsched.store.cipher import PLAIN, FernetCipher
 from tsched.supervisor import config, vault
 
 CONFIG = config.load(None)
@@ -97,3 +100,26 @@ def test_where_no_key_can_be_kept_none_is_in_use(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="cannot keep a key in"):
         vault.prepared(tmp_path, CONFIG)
     assert not list(tmp_path.glob("*.db"))
+
+
+@pytest.mark.parametrize("sealed", [b"", b"\0", PLAIN.seal(b"{}", table="sealing", row=1, column="sealed")])
+def test_a_store_that_does_not_say_how_it_is_sealed_is_refused(tmp_path: Path, sealed: bytes) -> None:
+    _, store = opened(tmp_path)
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "tsched.db", isolation_level=None)) as db:
+        db.execute("UPDATE sealing SET sealed = ?", (sealed,))
+    with pytest.raises(Refusal, match="how it is sealed cannot be read") as caught:
+        vault.prepared(tmp_path, CONFIG)
+    assert caught.value.reason is RefusalReason.STORE_CORRUPT
+
+
+def test_a_new_key_that_cannot_be_kept_changes_nothing(tmp_path: Path) -> None:
+    found, store = opened(tmp_path)
+    assert isinstance(found.cipher, FernetCipher)
+    former = found.cipher.ring
+    (tmp_path / key_file.NAME).unlink()
+    (tmp_path / key_file.NAME).mkdir()
+    with pytest.raises(Refusal, match="cannot keep a key in"):
+        asyncio.run(found.renew())
+    assert found.cipher.ring == former
+    store.close()
