@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MOST = 2**62
 MOST_LEFTOVERS = 2**31
 LONGEST_S = 1e10
+MOST_CHARACTERS = 64 * 1024
+"""Of a message and of a text of progress: what no message to the supervisor holds would keep it away for ever."""
 LAST_US = 253_402_300_800_000_000
 """The end of the year 9999: what is later cannot be shown."""
 HOWS = {
@@ -33,7 +35,7 @@ def sane(report: Message) -> bool:
     if isinstance(report, Ended):
         return _sane_end(report)
     if isinstance(report, Wrote):
-        return _whole(report.attempt_id) and report.stream in (1, 2) and _text(report.text, "surrogateescape")
+        return _whole(report.attempt_id) and report.stream in (1, 2) and _wrote(report.text)
     if isinstance(report, Progress):
         total = 0 if report.total is None else report.total
         whole = _whole(report.attempt_id, report.at_us) and report.at_us < LAST_US
@@ -54,10 +56,19 @@ def _sane_end(report: Ended) -> bool:
     return report.how == "returned" or report.value is None or _seconds(report.value)
 
 
-def _text(value: Any, errors: str = "strict") -> bool:
-    """Whether it is a string that can be sent."""
+def _text(value: Any) -> bool:
+    """Whether it is a string that can be sent, and no longer than any that is."""
+    return isinstance(value, str) and len(value) <= MOST_CHARACTERS and _encodes(value)
+
+
+def _wrote(value: Any) -> bool:
+    """Whether it is what a task may write, of any length: bytes that are no text are escaped."""
+    return isinstance(value, str) and _encodes(value, "surrogateescape")
+
+
+def _encodes(value: str, errors: str = "strict") -> bool:
     try:
-        return isinstance(value, str) and bool(value.encode(errors=errors) or True)
+        return bool(value.encode(errors=errors) or True)
     except UnicodeEncodeError:
         return False
 

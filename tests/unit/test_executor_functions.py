@@ -110,6 +110,7 @@ def test_what_a_host_says_is_taken(report: Any) -> None:
         ENDED._replace(leftovers=2**40),
         ENDED._replace(message=None),
         ENDED._replace(message="\ud800"),
+        ENDED._replace(message="x" * 2**20),
         ENDED._replace(how="retry", value="soon"),
         ENDED._replace(how="retry", value=math.nan),
         ENDED._replace(how="snoozed", value=-1),
@@ -129,6 +130,7 @@ def test_what_a_host_says_is_taken(report: Any) -> None:
         Progress(1, 10**400, None, "", 0),
         Progress(1, 1, 2, "", 2**61),
         Progress(1, 1, None, "\ud800", 0),
+        Progress(1, 1, None, "x" * 2**20, 0),
         Call(1, "t", 1, 1, "f", "q", None, [], {}),
     ],
 )
