@@ -12,12 +12,12 @@ import json
 import sqlite3
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlite_utils
 
 from ..proto.errors import Refusal
-from . import data_keys, errors, output, sql
+from . import data_keys, errors, output, reseal, sql
 from .cipher import Cipher, CorruptRecord
 from .errors import StoreFault
 from .migrate import OUTPUT, TSCHED, Schema, migrate
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from .data_keys import Opener
     from .db import Db
+    from .reseal import Column
     from .sql import Statement
     from .store import Lane, Store
 
@@ -35,6 +36,7 @@ PAGE = 1000
 CHUNKS_PAGE = 32
 RESULTS_PAGE = 16
 """Of results, each of which may have some MiB."""
+TOLD_AS = {"tasks": "task #", "attempts": "attempt #", "progress": "attempt #", "executors": "executor "}
 INVARIANTS = tuple(statement for name, statement in sorted(sql.load().items()) if name.startswith("check_"))
 NOTICES = frozenset({"check_early"})
 DAMAGED = "stop the service, keep a copy of the file, then restore or move it aside"
@@ -66,6 +68,10 @@ def _looks(store: Store) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     yield "no tasks wait for each other", functools.partial(_ask, store.tasks_lane, _rings)
     yield "every payload can be opened", functools.partial(_paged, store, _closed_payloads)
     yield "every result can be opened", functools.partial(_paged, store, _closed_results)
+    for column in reseal.COLUMNS:
+        if column.table in TOLD_AS:
+            look = functools.partial(_closed_fields, column=column)
+            yield f"{column.table}: {column.name} can be opened", functools.partial(_paged, store, look, column.first)
     yield "all output can be opened", functools.partial(_paged, store, _closed_output)
     yield "output is as long as its attempts say", functools.partial(_paged, store, _short_outputs)
     yield "output belongs to attempts", functools.partial(_paged, store, _orphans)
@@ -116,10 +122,12 @@ def _broken(db: Db, *, statement: Statement, now_us: int) -> list[Finding]:
     return [make(row["object"], row["message"], INCONSISTENT) for row in found]
 
 
-def _paged(store: Store, look: Callable[[Store, int], tuple[list[Finding], int | None]]) -> list[Finding]:
+def _paged(
+    store: Store, look: Callable[[Store, Any], tuple[list[Finding], int | str | None]], first: int | str = 0
+) -> list[Finding]:
     """The findings of all pages; each tells the key after which the next begins."""
     findings: list[Finding] = []
-    after: int | None = 0
+    after: int | str | None = first
     while after is not None:
         try:
             found, after = look(store, after)
@@ -156,6 +164,25 @@ def _closed_results(store: Store, after: int) -> tuple[list[Finding], int | None
     hint = "run it again if you need it"
     next_ = int(page[-1]["task"]) if len(page) == RESULTS_PAGE else None
     return [_problem(f"task {name}", "what it returned is damaged", hint) for name in closed], next_
+
+
+def _closed_fields(store: Store, after: int | str, *, column: Column) -> tuple[list[Finding], int | str | None]:
+    """Sealed fields that people are told, and keys of output."""
+    page = store.read(lambda db: db.all(column.page, after=after, limit=PAGE)).result()
+    closed = [row["row"] for row in page if row["blob"] is not None and not _opens_in(store.cipher, row, column)]
+    findings = [
+        _problem(f"{TOLD_AS[column.table]}{row}", f"its {column.name} is damaged", "it is shown as such")
+        for row in closed
+    ]
+    return findings, page[-1]["row"] if len(page) == PAGE else None
+
+
+def _opens_in(cipher: Cipher, row: sqlite3.Row, column: Column) -> bool:
+    try:
+        cipher.open(row["blob"], table=column.table, row=row["row"], column=column.name, revision=row["revision"])
+    except CorruptRecord:
+        return False
+    return True
 
 
 def _opens(cipher: Cipher, row: sqlite3.Row, table: str) -> bool:

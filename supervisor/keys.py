@@ -6,11 +6,15 @@ Only the file is made and changed by us. What is somebody else's to keep is read
 from __future__ import annotations
 
 import os
+import select
+import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..proto.clock import SECOND_US, SystemClock
 from ..store import key_file, ring
 from ..store.ring import Ring
 from .config import Config
@@ -18,6 +22,7 @@ from .config import Config
 CREDENTIAL = "tsched.key"
 COMMAND_S = 30.0
 COMMAND = "key_command"
+TRY = "try it in a shell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +54,48 @@ def source(config: Config, environ: Mapping[str, str], state_dir: Path) -> Sourc
 def _output_of(command: str) -> str:
     """What a command prints. What it says on stderr may be a secret, too, and is told to nobody."""
     try:
-        done = subprocess.run(  # noqa: S602 - the administrator's own line
-            command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_S, check=False
+        process = subprocess.Popen(  # noqa: S602 - the administrator's own line
+            command,
+            shell=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        raise ring.unusable(f"{COMMAND} did not end within {COMMAND_S:g} s", "try it in a shell") from None
     except OSError as error:
-        raise ring.unusable(f"{COMMAND} cannot be run: {error.strerror}", "try it in a shell") from None
-    if done.returncode:
-        raise ring.unusable(f"{COMMAND} failed with code {done.returncode}", "try it in a shell")
-    return done.stdout[: key_file.LIMIT_BYTES].decode(errors="replace")
+        raise ring.unusable(f"{COMMAND} cannot be run: {error.strerror}", TRY) from None
+    with process:
+        try:
+            printed, code = _heard(process, SystemClock().mono_us() + round(COMMAND_S * SECOND_US))
+        finally:
+            with suppress(ProcessLookupError):  # whatever it left, too
+                os.killpg(process.pid, signal.SIGKILL)
+    if code:
+        raise ring.unusable(f"{COMMAND} failed with code {code}", TRY)
+    return printed.decode(errors="replace")
+
+
+def _heard(process: subprocess.Popen[bytes], end_us: int) -> tuple[bytes, int]:
+    """What it prints until it ends, and its code. Raises Refusal KEY_UNUSABLE for what takes too long, or too much."""
+    assert process.stdout  # noqa: S101
+    printed = b""
+    try:
+        while piece := _piece(process.stdout.fileno(), end_us):
+            printed += piece
+            if len(printed) > key_file.LIMIT_BYTES:
+                raise ring.unusable(f"{COMMAND} prints more than {key_file.LIMIT_BYTES} bytes", TRY)
+        return printed, process.wait(_left_s(end_us))
+    except subprocess.TimeoutExpired:
+        raise ring.unusable(f"{COMMAND} did not end within {COMMAND_S:g} s", TRY) from None
+
+
+def _piece(descriptor: int, end_us: int) -> bytes:
+    """Something that is there to be read; nothing at the end. Raises TimeoutExpired."""
+    ready, _, _ = select.select([descriptor], [], [], _left_s(end_us))
+    if not ready:
+        raise subprocess.TimeoutExpired(COMMAND, COMMAND_S)
+    return os.read(descriptor, key_file.LIMIT_BYTES)
+
+
+def _left_s(end_us: int) -> float:
+    return max(0.0, end_us - SystemClock().mono_us()) / SECOND_US

@@ -67,6 +67,12 @@ MORE_DAMAGE = {
     "a table": ("tsched.db", "CREATE TABLE extra (x)"),
     "the length of output": ("attempt 1 of task 1", "UPDATE attempts SET stdout_bytes = 99 WHERE id = 1"),
 }
+SEALED_DAMAGE = {
+    "a task's message": ("task #5", "UPDATE tasks SET message = x'0099' WHERE seq = 5"),
+    "an attempt's message": ("attempt #1", "UPDATE attempts SET message = x'0099' WHERE id = 1"),
+    "a key of output": ("executor " + "e" * 32, "UPDATE executors SET data_key = x'0099'"),
+}
+MORE_DAMAGE |= SEALED_DAMAGE
 OUTPUT_DAMAGE = {
     "missing output": ("attempt 1 of task 1", "DELETE FROM chunks"),
     "output of nobody": ("attempt 77", "INSERT INTO chunks VALUES (77, 1, 1, 0, 1, x'41', 0)"),
