@@ -35,7 +35,7 @@ def sane(report: Message) -> bool:
     if isinstance(report, Ended):
         return _sane_end(report)
     if isinstance(report, Wrote):
-        return _whole(report.attempt_id) and report.stream in (1, 2) and _wrote(report.text)
+        return _whole(report.attempt_id) and report.stream in (1, 2) and isinstance(report.text, str)
     if isinstance(report, Progress):
         total = 0 if report.total is None else report.total
         whole = _whole(report.attempt_id, report.at_us) and report.at_us < LAST_US
@@ -58,17 +58,8 @@ def _sane_end(report: Ended) -> bool:
 
 def _text(value: Any) -> bool:
     """Whether it is a string that can be sent, and no longer than any that is."""
-    return isinstance(value, str) and len(value) <= MOST_CHARACTERS and _encodes(value)
-
-
-def _wrote(value: Any) -> bool:
-    """Whether it is what a task may write, of any length: bytes that are no text are escaped."""
-    return isinstance(value, str) and _encodes(value, "surrogateescape")
-
-
-def _encodes(value: str, errors: str = "strict") -> bool:
     try:
-        return bool(value.encode(errors=errors) or True)
+        return isinstance(value, str) and len(value) <= MOST_CHARACTERS and bool(value.encode() or True)
     except UnicodeEncodeError:
         return False
 

@@ -5,7 +5,6 @@ What comes too soon is kept, and sent when it is time, by a thread that is there
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,7 @@ CLOCK = SystemClock()
 def progress_of(attempt_id: int, done: float, total: float | None, text: str) -> Progress:
     """What is told of it."""
     sayable = str(text)[:TEXT_CHARACTERS].encode(errors="replace").decode()
-    known = None if total is None or math.isnan(total) else float(total)
-    return Progress(attempt_id, 0.0 if math.isnan(done) else float(done), known, sayable, CLOCK.now_us())
+    return Progress(attempt_id, float(done), None if total is None else float(total), sayable, CLOCK.now_us())
 
 
 class Throttle:

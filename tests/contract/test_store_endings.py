@@ -197,6 +197,8 @@ def test_a_message_that_was_damaged_is_not_shown_as_truth(keep: Keep, executor: 
     keep.sql("UPDATE attempts SET message = x'0102'")
     assert "damaged" in keep.get(claimed.task_id).message
     assert "damaged" in keep.attempts(claimed.task_id)[0].message
+    assert [each.object for each in keep.problems()] == [f"attempt #{claimed.attempt_id}"]
+    keep.sql("UPDATE attempts SET message = NULL")
 
 
 def test_no_ends_are_no_changes(keep: Keep) -> None:

@@ -116,7 +116,6 @@ def test_what_a_host_says_is_taken(report: Any) -> None:
         ENDED._replace(how="snoozed", value=-1),
         Wrote(1, 3, "x"),
         Wrote(1, 1, 5),
-        Wrote(1, 1, "\ud800"),
         ENDED._replace(cpu_s=-1.0),
         ENDED._replace(cpu_s=math.nan),
         ENDED._replace(how="retry", value=10**400),
