@@ -18,7 +18,7 @@ PASSING = frozenset({RefusalReason.STORE_FULL, RefusalReason.STORE_READ_ONLY})
 RETRY_AFTER_S = 1.0
 
 
-async def insist(write: Callable[[], Future[T]]) -> T:
+async def insist(write: Callable[[], Future[T]], *, every_s: float = RETRY_AFTER_S) -> T:
     """Write until it is durable. Whoever reported it keeps it until then."""
     while True:
         try:
@@ -26,8 +26,8 @@ async def insist(write: Callable[[], Future[T]]) -> T:
         except (Refusal, StoreBusy) as failure:
             if isinstance(failure, Refusal) and failure.reason not in PASSING:
                 raise
-            log.get().error("store_degraded", error=str(failure), retry_after_s=RETRY_AFTER_S)
-            await asyncio.sleep(RETRY_AFTER_S)
+            log.get().error("store_degraded", error=str(failure), retry_after_s=every_s)
+            await asyncio.sleep(every_s)
 
 
 async def stored(write: Future[T], left: Callable[[T], None], ended: Callable[[T | None], None] | None = None) -> T:

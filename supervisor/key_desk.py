@@ -45,9 +45,7 @@ class KeyDesk:
     async def rotate(self) -> AsyncIterator[api_pb2.KeyProgress]:
         """Change the key, and tell how far that is until it is done. Raises Refusal WRONG_STATE, KEY_UNUSABLE."""
         self._vault.sealing_cipher()
-        if not self._resealer.running:
-            await self._vault.renew()
-        work, told = self._resealer.start(), asyncio.Event()
+        work, told = await self._resealer.renewed(), asyncio.Event()
         work.add_done_callback(lambda _: told.set())
         self._resealer.progress.watchers.add(told)
         try:

@@ -24,6 +24,8 @@ from .output_keys import OutputKeys
 from .vault import Vault
 
 T = TypeVar("T")
+COMPACT_AGAIN_S = 60.0
+"""On a full disk: each try fills it as far as it goes."""
 STEPS = (*(column.step for column in COLUMNS), DIGESTS.step, "output", "compacting")
 
 
@@ -35,7 +37,6 @@ class Progress:
     steps_done: int = 0
     fields: int = 0
     damaged: int = 0
-    running: bool = False
     watchers: set[asyncio.Event] = field(default_factory=set)
 
     def enter(self, step: str) -> None:
@@ -58,6 +59,8 @@ class Resealer:
         self._background = background
         self._keys = OutputKeys(store)
         self._work: asyncio.Task[None] | None = None
+        self._deciding = asyncio.Lock()
+        """Nothing begins with a key while another is being put in its place."""
         self.progress = Progress()
 
     async def pending(self) -> bool:
@@ -70,15 +73,22 @@ class Resealer:
 
     async def resume(self) -> None:
         """Go on with what was begun, by a change of key or of the configuration."""
-        if await self.pending():
-            self.start()
-        else:
-            await asyncio.to_thread(self._vault.finish)
+        async with self._deciding:
+            if await self.pending():
+                self._start()
+            elif not self.running:
+                await asyncio.to_thread(self._vault.finish)
 
-    def start(self) -> asyncio.Task[None]:
-        """Begin, unless it is underway."""
+    async def renewed(self) -> asyncio.Task[None]:
+        """Have a newer key seal and begin, unless it is underway. Raises Refusal where there is no newer key."""
+        async with self._deciding:
+            if not self.running:
+                await self._vault.renew()
+            return self._start()
+
+    def _start(self) -> asyncio.Task[None]:
         if self._work is None or self._work.done():
-            self.progress = Progress(running=True)
+            self.progress = Progress()
             self._work = self._background.spawn(self._run(self._vault.sealing_cipher()))
         return self._work
 
@@ -101,7 +111,6 @@ class Resealer:
             await self._all(cipher)
             log.get().info("sealed_anew", fields=self.progress.fields, damaged=self.progress.damaged)
         finally:
-            self.progress.running = False
             self.progress.tell()
 
     async def _all(self, cipher: FernetCipher) -> None:
@@ -112,7 +121,7 @@ class Resealer:
             await self._seal_output()
         self.progress.enter("compacting")
         for compact in (self._store.compact, self._store.compact_output):
-            await durable.insist(compact)
+            await durable.insist(compact, every_s=COMPACT_AGAIN_S)
         kept = sealing.Kept(digest_key=cipher.digest_key, takes_plain=not cipher.seals)
         await self._write(partial(sealing.put, key_id=cipher.target, kept=kept))
         cipher.takes_plain = not cipher.seals

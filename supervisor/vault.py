@@ -79,16 +79,15 @@ class Vault:
         return found
 
     def finish(self) -> None:
-        """Forget the keys that nothing is sealed by any more; where the file is ours, there too. Raises OSError."""
+        """Forget the keys that nothing is sealed by any more; where the file is ours, there too. Raises Refusal."""
         cipher, folder = self.cipher, self.source.folder
-        if not isinstance(cipher, FernetCipher):
+        if not isinstance(cipher, FernetCipher) or (cipher.seals and len(cipher.ring.keys) == 1):
             return
-        if not cipher.seals and folder is not None:
-            key_file.remove(folder)
-        elif cipher.seals and len(cipher.ring.keys) > 1:
-            cipher.use(cipher.ring.only_newest())
-            if folder is not None:
-                key_file.replace(folder, cipher.ring)
+        newest = cipher.ring.only_newest()
+        if folder is not None:
+            with _telling(folder):
+                key_file.replace(folder, newest) if cipher.seals else key_file.remove(folder)
+        cipher.use(newest)
 
 
 def check(state_dir: Path, config: Config) -> None:
