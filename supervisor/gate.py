@@ -6,21 +6,17 @@ is answered, in the call's own task.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any
-
-import grpc
 
 from ..proto.errors import Refusal, RefusalReason
 from . import callers, rights
 from .callers import Access, Caller
 from .limits import Load
 from .refusals import refuse
+from .wrapping import Context, Wrapping
 
-Context = Any  # grpc.aio.ServicerContext; its type parameters are of no use here
-Handler = Any  # grpc.RpcMethodHandler, or None
 Who = Callable[[Context], Caller]
 Refused = Callable[[Caller | None, str, Refusal], None]
 NOBODY = "nobody"
@@ -53,33 +49,14 @@ def behind_acceptor(folder: str, is_admin: Callable[[int], bool]) -> Who:
     return lambda context: callers.of_peer(context.peer(), folder, is_admin)
 
 
-class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it cannot have any
+class Gate(Wrapping):
     """Stands before the methods of one listener; `refused` is told of everybody who may not."""
 
     def __init__(self, who: Who, load: Load, refused: Refused) -> None:
         self._who = who
         self._load = load
         self._refused = refused
-        self._handlers: dict[str, Handler] = {}
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        """The method's handler behind the gate; None where there is no such method."""
-        method: str = handler_call_details.method
-        handler = self._handlers.get(method)
-        if handler is None and (found := await continuation(handler_call_details)) is not None:
-            handler = self._handlers[method] = self._guarded(method, found)
-        return handler
-
-    def _guarded(self, method: str, handler: Handler) -> Handler:
-        kind = next(each for each in _KINDS if getattr(handler, each) is not None)
-        behaviour = getattr(handler, kind)
-        guard = self._streaming if inspect.isasyncgenfunction(behaviour) else self._answering
-        make = getattr(grpc, f"{kind}_rpc_method_handler")
-        return make(guard(method, behaviour), handler.request_deserializer, handler.response_serializer)
+        super().__init__()
 
     def _answering(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def guarded(request: Any, context: Context) -> Any:
@@ -135,9 +112,6 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it cannot h
             self._refused(caller, method, refusal)
             raise
         return caller
-
-
-_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
 def _check(caller: Caller, method: str) -> None:

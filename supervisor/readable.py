@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-import grpc
 from google.protobuf.message import DecodeError
 
 from ..proto.errors import Refusal, RefusalReason
 from .refusals import refuse
+from .wrapping import Context, Wrapping
 
-Context = Any  # grpc.aio.ServicerContext; its type parameters are of no use here
-Handler = Any  # grpc.RpcMethodHandler, or None
-_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 HINT = "send what the .proto file says"
 
 
@@ -25,62 +21,38 @@ class _Unreadable(NamedTuple):
     why: str
 
 
-class Readable(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it cannot have any
-    """Stands before every method: what arrives there can be read."""
+class Readable(Wrapping):
+    """Stands around every method: what arrives there can be read."""
 
-    def __init__(self) -> None:
-        self._handlers: dict[str, Handler] = {}
+    def _reader(self, read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+        def reader(data: bytes) -> Any:
+            try:
+                return read(data)
+            except DecodeError as error:
+                return _Unreadable(str(error))
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        """The method's handler, which is given what can be read only; None where there is no such method."""
-        method: str = handler_call_details.method
-        handler = self._handlers.get(method)
-        if handler is None and (found := await continuation(handler_call_details)) is not None:
-            handler = self._handlers[method] = _careful(found)
-        return handler
+        return reader
 
+    def _answering(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def answering(request: Any, context: Context) -> Any:
+            if isinstance(request, _Unreadable):
+                await refuse(context, _refusal(request))
+            return await behaviour(request, context)
 
-def _careful(handler: Handler) -> Handler:
-    kind = next(each for each in _KINDS if getattr(handler, each) is not None)
-    behaviour = getattr(handler, kind)
-    guard = _streaming if inspect.isasyncgenfunction(behaviour) else _answering
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return make(guard(behaviour), _reader(handler.request_deserializer), handler.response_serializer)
+        return answering
 
+    def _streaming(
+        self, method: str, behaviour: Callable[..., AsyncGenerator[Any, None]]
+    ) -> Callable[..., AsyncIterator[Any]]:
+        async def streaming(request: Any, context: Context) -> AsyncIterator[Any]:
+            if isinstance(request, _Unreadable):
+                await refuse(context, _refusal(request))
+            given = _each(request, context) if hasattr(request, "__aiter__") else request
+            async with aclosing(behaviour(given, context)) as items:
+                async for item in items:
+                    yield item
 
-def _reader(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    def reader(data: bytes) -> Any:
-        try:
-            return read(data)
-        except DecodeError as error:
-            return _Unreadable(str(error))
-
-    return reader
-
-
-def _answering(behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def answering(request: Any, context: Context) -> Any:
-        if isinstance(request, _Unreadable):
-            await refuse(context, _refusal(request))
-        return await behaviour(request, context)
-
-    return answering
-
-
-def _streaming(behaviour: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncIterator[Any]]:
-    async def streaming(request: Any, context: Context) -> AsyncIterator[Any]:
-        if isinstance(request, _Unreadable):
-            await refuse(context, _refusal(request))
-        given = _each(request, context) if hasattr(request, "__aiter__") else request
-        async with aclosing(behaviour(given, context)) as items:
-            async for item in items:
-                yield item
-
-    return streaming
+        return streaming
 
 
 async def _each(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
