@@ -306,7 +306,7 @@ def test_a_killed_executor_takes_its_runners_along(one: Setup, link: FakeLink) -
     os.kill(one.pid, signal.SIGKILL)
     one.wait_for_end()
     until(lambda: not [pid for pid in runners if procs.alive(pid)], timeout_s=2)
-    assert [str(found) for found in procs.ours()]  # what it ran is for the supervisor to end, which these tests play
+    until(procs.ours)  # what it ran falls to the supervisor, which these tests play, a moment later
     procs.sweep()
 
 
